@@ -1,0 +1,13 @@
+"""Durable stores: the log, what is projected from it, and the person keys. The one place that knows a database.
+
+In dependency order:
+
+- `ledger`: the contract that every log store keeps, and its errors. No SQL.
+- `dialects`: all that SQLite and PostgreSQL say differently.
+- `schema`: the tables of a log and of a key store, as versioned migrations, and which of them are missing.
+- `database`: what a log and a key store need from a database: a transaction, a linearizable read, a bulk read.
+- `sqlite_file`; `postgres_server`, `postgres_migrate`: the two databases.
+- `sqlite`, `postgres`: the log on each.
+- `keystore`: wrapped person keys and the identifier index, a database of its own.
+- `open`: from a URL to an open store, and the migration command.
+"""

@@ -1,0 +1,145 @@
+"""From an identifier to a person and their key, and back. The only place that sees identifiers next to persons.
+
+- A person is made in the key store, durably, before any event of theirs is committed.
+- Only what exists is remembered, never absence: an identifier keeps the person that it first got until erasure.
+- The memory is bounded and in this process only.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from consentledger.crypto.blind import blind_index
+from consentledger.crypto.envelope import DataKey
+from consentledger.crypto.provider import KeyProvider
+from consentledger.store.keystore import KeyStore, NewPerson
+from consentledger.v1.events_pb2 import SubjectOpenedPersonal
+from consentledger.v1.types_pb2 import SubjectRef
+
+_IDENTIFIER_AAD = b"consentledger.v1.identifier\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A person, and how to seal what is theirs."""
+
+    person: bytes
+    wrapped: bytes
+
+
+class Directory:
+    """See the module's rules."""
+
+    def __init__(
+        self, keystore: KeyStore, provider: KeyProvider, clock: Callable[[], int], *, limit: int = 200_000
+    ) -> None:
+        """`limit` 0 turns the memory off."""
+        self._keystore = keystore
+        self._provider = provider
+        self._clock = clock
+        self._limit = limit
+        self._memory: dict[tuple[str, str, str], Known] = {}
+        self._peppers: dict[str, bytes] = {}
+        self._keys: dict[bytes, DataKey] = {}
+
+    def remembered(self, tenant: str, namespace: str, id: str) -> Known | None:
+        """The person, if this process has seen the identifier as it is written."""
+        return self._memory.get((tenant, namespace, id))
+
+    async def find(self, tenant: str, subjects: Sequence[tuple[str, str]]) -> list[Known | None]:
+        """The persons of (namespace, id) pairs; None where there is none."""
+        found = [self._memory.get((tenant, *s)) for s in subjects]
+        missing = [i for i, known in enumerate(found) if known is None]
+        if missing:
+            pepper = self._pepper(tenant)
+            blinds = {i: blind_index(pepper, *subjects[i]) for i in missing}
+            there = await self._keystore.find(tenant, list(dict.fromkeys(blinds.values())))
+            for i in missing:
+                known = there.get(blinds[i])
+                if known is not None:
+                    found[i] = self._remember(tenant, subjects[i], Known(known.person, known.wrapped))
+        return found
+
+    async def ensure(self, tenant: str, subjects: Sequence[SubjectRef]) -> list[Known]:
+        """The persons of these identifiers, made where there were none."""
+        names = [(s.namespace, s.id) for s in subjects]
+        found = await self.find(tenant, names)
+        new = [self._new(tenant, *name) for name, known in zip(names, found, strict=True) if known is None]
+        made = await self._keystore.create(new) if new else {}
+        pepper = self._pepper(tenant)
+        answer = []
+        for name, known in zip(names, found, strict=True):
+            if known is None:
+                winner = made[tenant, blind_index(pepper, *name)]
+                known = self._remember(tenant, name, Known(winner.person, winner.wrapped))
+            answer.append(known)
+        return answer
+
+    def key(self, tenant: str, known: Known) -> DataKey:
+        """The person's data key."""
+        key = self._keys.get(known.person)
+        if key is None:
+            key = DataKey(self._provider.unwrap(known.wrapped, _wrap_aad(tenant, known.person)))
+            if len(self._keys) >= 10_000:
+                self._keys.clear()
+            self._keys[known.person] = key
+        return key
+
+    async def keys(self, tenant: str, persons: Sequence[bytes]) -> dict[bytes, DataKey]:
+        """The data keys of persons known by UUID; those that are gone are left out."""
+        wrapped = await self._keystore.wrapped(persons)
+        return {p: self.key(tenant, Known(p, w)) for p, w in wrapped.items()}
+
+    async def identifiers(self, tenant: str, persons: Sequence[bytes], namespace: str) -> dict[bytes, list[str]]:
+        """The identifiers of persons in one namespace, sorted."""
+        keys = await self.keys(tenant, persons)
+        answer: dict[bytes, list[str]] = {}
+        for row in await self._keystore.identifiers(persons, namespace):
+            key = keys.get(row.person)
+            if key is not None:
+                sealed, commitment = row.sealed[:-32], row.sealed[-32:]
+                opened = key.open(sealed, commitment, _identifier_aad(tenant, row.person))
+                subject = SubjectOpenedPersonal.FromString(opened).subject
+                answer.setdefault(row.person, []).append(subject.id)
+        return {person: sorted(ids) for person, ids in answer.items()}
+
+    def _new(self, tenant: str, namespace: str, id: str) -> NewPerson:
+        person, raw = uuid.uuid4().bytes, os.urandom(32)
+        payload = SubjectOpenedPersonal(subject=SubjectRef(namespace=namespace, id=id)).SerializeToString()
+        sealed = DataKey(raw).seal(payload, _identifier_aad(tenant, person))
+        return NewPerson(
+            tenant=tenant,
+            blind=blind_index(self._pepper(tenant), namespace, id),
+            person=person,
+            wrapped=self._provider.wrap(raw, _wrap_aad(tenant, person)),
+            namespace=namespace,
+            sealed=sealed.ciphertext + sealed.commitment,
+            created_us=self._clock(),
+        )
+
+    def _pepper(self, tenant: str) -> bytes:
+        pepper = self._peppers.get(tenant)
+        if pepper is None:
+            pepper = self._peppers[tenant] = self._provider.derive(f"consent.pepper.{tenant}")
+        return pepper
+
+    def _remember(self, tenant: str, name: tuple[str, str], known: Known) -> Known:
+        if self._limit:
+            while len(self._memory) >= self._limit:
+                del self._memory[next(iter(self._memory))]
+            self._memory[tenant, *name] = known
+        return known
+
+
+def distinct(persons: Iterable[bytes]) -> list[bytes]:
+    """Each once, in order."""
+    return list(dict.fromkeys(persons))
+
+
+def _wrap_aad(tenant: str, person: bytes) -> bytes:
+    return b"person\0" + tenant.encode() + b"\0" + person
+
+
+def _identifier_aad(tenant: str, person: bytes) -> bytes:
+    return _IDENTIFIER_AAD + tenant.encode() + b"\0" + person

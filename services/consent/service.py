@@ -1,0 +1,139 @@
+"""The consent service put together: every dependency is an argument, everything is started and stopped here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from consentledger.bus.carrier import Carrier
+from consentledger.bus.connection import Bus
+from consentledger.bus.outbox import LedgerSource
+from consentledger.bus.streams import ledger_stream
+from consentledger.crypto.provider import KeyProvider
+from consentledger.errors import LedgerError, Reason
+from consentledger.regimes.load import regimes
+from consentledger.store.committer import Committer
+from consentledger.store.follower import Bell
+from consentledger.store.keystore import KeyStore
+from consentledger.store.ledger import Store
+from consentledger.v1 import audit_service_pb2, consent_service_pb2, purpose_service_pb2, tenant_service_pb2
+from consentledger.v1.events_pb2 import Tenant
+from consentledger.v1.tenant_service_pb2 import CreateTenantRequest
+from services.consent.application import SERVICE, Application
+from services.consent.audit_servicer import AuditServicer
+from services.consent.catalogue_application import CatalogueApplication
+from services.consent.catalogue_servicer import PurposeServicer, TenantServicer
+from services.consent.catalogues import Catalogues
+from services.consent.checking import Checks
+from services.consent.directory import Directory
+from services.consent.expiry import Expiry
+from services.consent.history import History
+from services.consent.memory import Aggregates
+from services.consent.projection.tables import ConsentProjection
+from services.consent.resolving import Resolving
+from services.consent.servicer import ConsentServicer
+from services.consent.states import States
+from services.consent.watching import Watching
+
+FIRST_TENANT_REQUEST = "00000000-0000-4000-8000-000000000001"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentConfig:
+    """What can be set."""
+
+    staleness_seconds: float = 0.2
+    """How old a `minimize_latency` answer may be."""
+    expiry_seconds: float = 1.0
+    """How often to look for grants whose time is over."""
+    index_memory: int = 200_000
+    """How many identifiers a process remembers; 0 turns it off."""
+    rebuild_stream: bool = False
+    """Make an absent stream anew at start (the embedded default)."""
+    first_tenant: str = ""
+    """A tenant to create at start if it does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentService:
+    """The running parts."""
+
+    store: Store
+    committer: Committer
+    carrier: Carrier
+    expiry: Expiry
+    catalogue_application: CatalogueApplication
+    servicers: Sequence[tuple[ServiceDescriptor, object]]
+    config: ConsentConfig
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        self.committer.start()
+        self.carrier.start()
+        self.expiry.start()
+        if self.config.first_tenant:
+            await self._create_first_tenant()
+
+    async def close(self) -> None:
+        """Finish what was accepted, carry it, stop."""
+        await self.expiry.close()
+        await self.committer.close()
+        await self.carrier.flush((await self.store.head()).position, 5.0)
+        await self.carrier.close()
+
+    async def _create_first_tenant(self) -> None:
+        tenant = Tenant(id=self.config.first_tenant, display_name=self.config.first_tenant)
+        request = CreateTenantRequest(request_id=FIRST_TENANT_REQUEST, tenant=tenant)
+        try:
+            await self.catalogue_application.create_tenant(request)
+        except LedgerError as error:
+            if error.reason is not Reason.TENANT_EXISTS:
+                raise
+
+
+async def build(
+    config: ConsentConfig,
+    store: Store,
+    keystore: KeyStore,
+    bus: Bus,
+    provider: KeyProvider,
+    clock: Callable[[], int],
+) -> ConsentService:
+    """Put it together; nothing runs before `start`."""
+    laws = regimes()
+    epoch = (await store.head()).epoch
+    memory = Aggregates()
+    committer = Committer(store, memory, ConsentProjection(memory), clock)
+    directory = Directory(keystore, provider, clock, limit=config.index_memory)
+    catalogues = Catalogues(store)
+    bell = Bell()
+    carrier = Carrier(bus, ledger_stream(SERVICE), store, LedgerSource(store, SERVICE), rebuild=config.rebuild_stream)
+    committer.on_commit(bell.ring)
+    committer.on_commit(carrier.wake)
+    mac_key = provider.derive("consent.request-mac")
+    application = Application(committer, memory, directory, catalogues, laws, provider, mac_key, store)
+    checks = Checks(store, directory, catalogues, laws, clock, epoch, staleness_seconds=config.staleness_seconds)
+    states = States(store, directory, catalogues, checks, clock, epoch)
+    watching = Watching(store, directory, catalogues, bell)
+    resolving = Resolving(store, directory, catalogues)
+    catalogue_application = CatalogueApplication(application, laws)
+    servicers: list[tuple[ServiceDescriptor, object]] = [
+        (
+            consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
+            ConsentServicer(application, checks, states, watching, resolving),
+        ),
+        (
+            tenant_service_pb2.DESCRIPTOR.services_by_name["TenantService"],
+            TenantServicer(catalogue_application, catalogues),
+        ),
+        (
+            purpose_service_pb2.DESCRIPTOR.services_by_name["PurposeService"],
+            PurposeServicer(catalogue_application, catalogues),
+        ),
+        (
+            audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
+            AuditServicer(History(store, directory, catalogues)),
+        ),
+    ]
+    expiry = Expiry(store, committer, memory, laws, clock, every_seconds=config.expiry_seconds)
+    return ConsentService(store, committer, carrier, expiry, catalogue_application, servicers, config)
