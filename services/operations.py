@@ -16,15 +16,17 @@ from rich.progress import Progress
 
 from consentledger.bus.connection import Bus, connect
 from consentledger.bus.errors import BusError
-from consentledger.bus.streams import ensure_log_stream, ledger_stream, stream_state
+from consentledger.bus.streams import enforce_stream, ensure_log_stream, ledger_stream, stream_state
 from consentledger.settings import ServiceSettings, service_settings
 from consentledger.store.ledger import SchemaTooOld, StoreUnavailable
 from consentledger.store.mark import read_mark
 from consentledger.store.open import migrate_keystore, migrate_store, open_store
 from services.consent.projection.rebuild import Rebuilt, rebuild
 from services.embedded import ALL, MIGRATIONS, keys_url, store_url
+from services.notifier.keeper import rebuild_enforce
 
 T = TypeVar("T")
+ENFORCE = "ENFORCE"
 
 Data = Annotated[str | None, typer.Option("--data", help="The folder of embedded files; CONSENTLEDGER_DATA.")]
 StoreUrl = Annotated[str | None, typer.Option("--store", help="postgresql://…; CONSENTLEDGER_STORE.")]
@@ -50,7 +52,7 @@ def migrate(store: StoreUrl = None, keys: KeysUrl = None, data: Data = None) -> 
 
 
 def rebuild_projection(store: StoreUrl = None, data: Data = None, as_json: Json = False) -> None:
-    """Drop what stands now and make it again from the log. Exits 1 when it was not what the log says."""
+    """Drop the consent service's tables and make them again from the log. Exits 1 when they were not what it says."""
     rebuilt = _run(_rebuild(_settings(store=store, data=data), quiet=as_json))
     same = rebuilt.before == rebuilt.after
     if as_json:
@@ -80,7 +82,7 @@ def rebuild_bus(nats: NatsUrl = None, store: StoreUrl = None, data: Data = None)
     """Make streams that were lost anew, at the position up to which each log is known to have been carried.
 
     The services then carry on: the consent service publishes what follows, the notifier fetches what it had not taken
-    in, and sends again every obligation that is not settled. Nothing is lost with the streams, since they hold nothing
+    in. Every obligation that is not settled is sent again. Nothing is lost with the streams, since they hold nothing
     that the logs do not.
     """
     made = _run(_rebuild_bus(_settings(nats=nats, store=store, data=data)))
@@ -132,6 +134,12 @@ async def _rebuild_bus(settings: ServiceSettings) -> list[str]:
                 spec, marked = ledger_stream(name), await read_mark(store)
                 if (await ensure_log_stream(bus, spec, published=marked, rebuild=True)).created:
                     made.append(spec.name)
+                if name == "notifier" and await stream_state(bus, ENFORCE) is None:
+                    again = await rebuild_enforce(store, bus, enforce_stream())
+                    made.append(f"{ENFORCE} ({again} obligations sent again)")
+                if name == "notifier" and await stream_state(bus, "ENFORCE") is None:
+                    await rebuild_enforce(store, bus, enforce_stream())
+                    made.append("ENFORCE")
             finally:
                 await store.close()
     finally:

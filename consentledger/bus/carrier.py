@@ -89,6 +89,10 @@ class Carrier:
         publisher.wake()
         while True:
             await asyncio.sleep(MARK_SECONDS)
+            if self._rebuild and publisher.state is PublisherState.STREAM_ABSENT:
+                with contextlib.suppress(BusError):
+                    await ensure_log_stream(self._bus, self._spec, published=publisher.published, rebuild=True)
+                    publisher.wake()
             if publisher.published > marked:
                 with contextlib.suppress(StoreUnavailable):
                     await write_mark(self._store, publisher.published)

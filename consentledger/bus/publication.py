@@ -7,7 +7,7 @@ from typing import Protocol
 
 from consentledger.bus.errors import BusDenied, BusError, JetStreamError, MessageTooLarge
 
-_LOST_RACE = (10071, 10164)
+_LOST_RACE = (10071, 10164, 10201)
 _BATCH_CUT_SHORT = (10175, 10176)
 _STREAM_FULL = (10077, 10047, 10023)
 _MESSAGE_TOO_LARGE = (10054, 10097)

@@ -35,7 +35,10 @@ def message_size(headers: Mapping[str, str] | None, payload: bytes) -> int:
     """Bytes that count against `max_payload`: the header block, if any, and the payload."""
     if not headers:
         return len(payload)
-    return 14 + sum(len(key) + len(value.encode()) + 4 for key, value in headers.items()) + len(payload)
+    size = 14 + len(payload)
+    for key, value in headers.items():
+        size += len(key) + (len(value) if value.isascii() else len(value.encode())) + 4
+    return size
 
 
 def shorten(subject: str) -> str:

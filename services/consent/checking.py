@@ -69,7 +69,7 @@ class Checks:
         self._newest = (-1, "")
         self._remembered: dict[Question, _Remembered] = {}
         coalescer: Coalescer[Question, Found] = Coalescer(lambda questions: read(store, questions))
-        self._ask = coalescer.ask if store.dialect == "postgresql" else self._ask_alone
+        self._ask = coalescer.ask
 
     async def check(self, r: cs.CheckConsentRequest) -> cs.CheckConsentResponse:
         """One decision, now or at a past moment."""
@@ -179,9 +179,6 @@ class Checks:
         if position != self._newest[0]:
             self._newest = (position, token(SERVICE, self._epoch, position))
         return self._newest[1]
-
-    async def _ask_alone(self, question: Question) -> Found:
-        return (await read(self._store, (question,)))[0]
 
     async def _recent(self, question: Question) -> Found:
         """Rows read within the bound before this moment, else fresh ones. Absence of a person is never remembered."""

@@ -19,7 +19,7 @@ from services.consent.projection.packing import WHAT, person_wide, position_of
 from services.consent.projection.reading import Found
 
 LIMIT = 20_000
-_NO_END = b"\xff" * 8
+_NO_END = b"\x80" + bytes(7)
 _Case: TypeAlias = tuple[str, str, bytes | None, bytes | None]
 
 

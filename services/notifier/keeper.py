@@ -52,10 +52,7 @@ async def ensure_consumers(store: Store, bus: Bus) -> None:
 
 
 class Keeper:
-    """Looks after them, now and every `every` seconds, and when woken. `sent_again` is called when messages were added.
-
-    `stored_sent` tells whether anything was ever known to be in ENFORCE.
-    """
+    """Looks after them, every `every` seconds and when woken; calls `sent_again` when it added messages."""
 
     def __init__(
         self,

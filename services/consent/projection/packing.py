@@ -17,7 +17,7 @@ _POSITION = struct.Struct(">q")
 _EXPLICIT, _EXPIRED = 1, 2
 _SIGNAL, _RESTRICTED, _ERASING, _STAR = 1, 2, 4, 8
 _KINDS = {int(k): k for k in Kind}
-_NO_END = -1
+_NO_END = -(2**63)  # earlier than any time that a request can hold
 WHAT = _WHEN.size
 """Where, in a packed act, the part begins that a decision depends on."""
 ACT = WHAT + _WHAT.size

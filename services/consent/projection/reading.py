@@ -30,7 +30,17 @@ _ARRAYS = (
     "WITH q AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[]) "
     "AS t (i, tenant, person, purpose)) " + _HEAD + "LEFT JOIN catalogue c ON c.tenant = q.tenant" + _OWN
 )
-_SIZES = (1, 4, 16, 64, 256, 1_000, 2_500, 5_000, 10_000)
+_ONE = """
+SELECT 0, (SELECT position FROM log_head), c.version, p.flags, s.act FROM (SELECT 1) one
+LEFT JOIN catalogue c ON c.tenant = $1
+LEFT JOIN person p ON p.person = $2
+LEFT JOIN consent_state s ON s.person = $2 AND s.purpose = $3
+UNION ALL
+SELECT -1, 0, 0, p.flags, s.act FROM person_link l
+LEFT JOIN person p ON p.person = l.member
+LEFT JOIN consent_state s ON s.person = l.member AND s.purpose = $3
+WHERE l.person = $2"""
+_SIZES = (4, 16, 64, 256, 1_000, 2_500, 5_000, 10_000)
 
 
 class Found:
@@ -54,7 +64,9 @@ class Found:
 
 async def read(store: Store, questions: Sequence[Question]) -> list[Found]:
     """Answers in the order of the questions, all from one snapshot that holds everything committed before the call."""
-    if store.dialect == "postgresql":
+    if len(questions) == 1:
+        rows = await store.read(_ONE, *questions[0])
+    elif store.dialect == "postgresql":
         tenants, persons, purposes = zip(*questions, strict=True)
         rows = await store.read(_ARRAYS, range(len(questions)), tenants, persons, purposes)
     else:
