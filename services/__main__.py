@@ -10,12 +10,18 @@ from dataclasses import replace
 
 from consentledger import journal
 from consentledger.bus.errors import BusError
+from consentledger.crypto.keyring import KeyringUnusable
 from consentledger.rpc.address import InsecureAddress
 from consentledger.settings import ServiceSettings, service_settings
 from consentledger.store.ledger import SchemaTooOld, StoreUnavailable
-from services.embedded import ALL, Process, serve
+from consentledger.store.open import NotAStore
+from services.embedded import ALL, CannotListen, Process, serve
 
 _OPTIONS = ("listen", "data", "store", "keys", "keyring", "nats", "nats_credentials", "consent", "log_level")
+
+_REFUSALS = (
+    InsecureAddress, CannotListen, KeyringUnusable, NotAStore, SchemaTooOld, StoreUnavailable, BusError, OSError,
+)  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
@@ -31,10 +37,13 @@ def main(arguments: list[str]) -> int:
         parser.error(f"no such service: {', '.join(sorted(unknown))}")
     settings = replace(settings, **{name: getattr(given, name) for name in _OPTIONS})
     names = tuple(n for n in ALL if n in given.names) or ALL
-    journal.configure("+".join(names) if len(names) < len(ALL) else "all", settings.log_level)
+    try:
+        journal.configure("+".join(names) if len(names) < len(ALL) else "all", settings.log_level)
+    except ValueError:
+        parser.error("no such log level")
     try:
         asyncio.run(serve(settings, names, (lambda p: _hints(settings, p)) if given.hints else None))
-    except (InsecureAddress, SchemaTooOld, StoreUnavailable, BusError) as refusal:
+    except _REFUSALS as refusal:
         print(f"cannot start: {refusal}", file=sys.stderr)
         return 1
     return 0

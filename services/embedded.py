@@ -37,6 +37,10 @@ GRACE_SECONDS = 20.0
 _log = journal.get("process")
 
 
+class CannotListen(Exception):
+    """The address cannot be bound."""
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """A running process."""
@@ -112,7 +116,10 @@ async def running(settings: ServiceSettings, names: Sequence[str] = ALL) -> Asyn
     async with contextlib.AsyncExitStack() as stack:
         child, bus = await stack.enter_async_context(nats(settings, provider))
         server = Server(Guard())
-        port = server.bind(settings.listen)
+        try:
+            port = server.bind(settings.listen)
+        except RuntimeError:
+            raise CannotListen(f"{settings.listen} cannot be bound; another process may have it") from None
         target = settings.listen if settings.listen.startswith("unix:") else f"{_host(settings.listen)}:{port}"
         consent_channel = channel.connect(settings.consent or target)
         stack.push_async_callback(consent_channel.close)

@@ -20,7 +20,7 @@ from consentledger.bus.streams import enforce_stream, ensure_log_stream, ledger_
 from consentledger.settings import ServiceSettings, service_settings
 from consentledger.store.ledger import SchemaTooOld, StoreUnavailable
 from consentledger.store.mark import read_mark
-from consentledger.store.open import migrate_keystore, migrate_store, open_store
+from consentledger.store.open import NotAStore, migrate_keystore, migrate_store, open_store
 from services.consent.projection.rebuild import Rebuilt, rebuild
 from services.embedded import ALL, MIGRATIONS, keys_url, store_url
 from services.notifier.keeper import rebuild_enforce
@@ -163,6 +163,6 @@ def _run(work: Awaitable[T]) -> T:
 
     try:
         return asyncio.run(waited())
-    except (StoreUnavailable, SchemaTooOld, BusError) as refusal:
+    except (NotAStore, StoreUnavailable, SchemaTooOld, BusError) as refusal:
         typer.echo(f"cannot: {refusal}", err=True)
         raise typer.Exit(3) from None

@@ -6,14 +6,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from consentledger.bus.connection import Bus
 from consentledger.bus.errors import BusError, StreamMissing
 from consentledger.bus.outbox import LedgerSource
 from consentledger.bus.publisher import LogPublisher, PublisherState
 from consentledger.bus.streams import StreamSpec, ensure_log_stream
-from consentledger.store.ledger import Store, StoreUnavailable
+from consentledger.store.ledger import Entry, Store, StoreUnavailable
 from consentledger.store.mark import read_mark, write_mark
 
 RETRY_SECONDS = 0.25
@@ -56,8 +56,9 @@ class Carrier:
         """Begin, whether NATS is there or not."""
         self._task = asyncio.create_task(self._run(), name="carrier")
 
-    def wake(self, _position: int = 0) -> None:
-        """Something was committed."""
+    def wake(self, entries: Sequence[Entry] = ()) -> None:
+        """Something was committed: these entries, as far as they are at hand."""
+        self._source.offer(entries)
         if self._publisher is not None:
             self._publisher.wake()
 

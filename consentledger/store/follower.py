@@ -10,7 +10,7 @@ class Bell:
         self.count = 0
         self._rung = asyncio.Event()
 
-    def ring(self, _position: int = 0) -> None:
+    def ring(self, _entries: object = None) -> None:
         """Wake everyone who waits. Never blocks."""
         self.count += 1
         self._rung.set()

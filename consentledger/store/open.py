@@ -17,21 +17,26 @@ from consentledger.store.schema import Migration, Schema, key_schema, log_schema
 from consentledger.store.sqlite import SqliteStore
 from consentledger.store.sqlite_file import SqliteFile
 
+
+class NotAStore(ValueError):
+    """A URL that names no store. The text does not hold it, since it may hold a password."""
+
+
 SQLITE = "sqlite:///"
 POSTGRESQL = ("postgresql://", "postgres://")
 
 
 def _sqlite_path(url: str) -> Path | None:
-    """The file that `url` names, or None for PostgreSQL. Raises ValueError, without the URL, for anything else."""
+    """The file that `url` names, or None for PostgreSQL. Raises NotAStore for anything else."""
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         return Path(unquote(url[len(SQLITE) :]))
     if url.startswith(POSTGRESQL):
         return None
-    raise ValueError("a store's URL begins with sqlite:/// and a path, or with postgresql://")
+    raise NotAStore("a store's URL begins with sqlite:/// and a path, or with postgresql://")
 
 
 async def open_store(url: str, service: str, migrations: Sequence[Migration]) -> Store:
-    """Open a service's log with its projection's tables. Raises StoreUnavailable or SchemaTooOld."""
+    """Open a service's log with its projection's tables. Raises StoreUnavailable, SchemaTooOld or NotAStore."""
     if path := _sqlite_path(url):
         return await SqliteStore.open(path, service, migrations)
     return await PostgresStore.open(url, service, migrations)

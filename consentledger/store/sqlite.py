@@ -53,14 +53,16 @@ class SqliteTransaction:
     async def events_after(self, known: Sequence[tuple[bytes, int]]) -> Sequence[Entry]:
         wanted = sorted(dict(known).items())
         rows = await self._work.call(
-            lambda connection: [row for one in wanted for row in connection.execute(NEWER_IN_STREAM, one)]
+            lambda connection: [row for one in wanted for row in connection.execute(NEWER_IN_STREAM, one)],
+            len(wanted),
         )
         return [Entry(*row) for row in rows]
 
     async def answered(self, keys: Sequence[RequestKey]) -> Sequence[Answered]:
         wanted = {(key.tenant, key.method, key.request_id) for key in keys}
         rows = await self._work.call(
-            lambda connection: [row for one in wanted for row in connection.execute(ONE_ANSWER, one)]
+            lambda connection: [row for one in wanted for row in connection.execute(ONE_ANSWER, one)],
+            len(wanted),
         )
         return [Answered(RequestKey(*row[:4]), *row[4:]) for row in rows]
 
@@ -76,7 +78,7 @@ class SqliteTransaction:
             if connection.execute(MOVE_HEAD, fence).rowcount != 1:
                 raise WriteRefused("the log head is not where this transaction found it")
 
-        await self._work.call(write)
+        await self._work.call(write, len(entry_rows) + len(answer_rows))
         self.head = head
 
 

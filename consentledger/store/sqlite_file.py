@@ -2,7 +2,8 @@
 
 - One process at a time: a lock on `<file>.lock` is held while the file is open. WAL, `synchronous=FULL`: COMMIT
   returns after the log is synced.
-- All writing happens on one thread with one connection, so a slow sync never stops the event loop.
+- Writing has one connection and one thread. What may wait for the disk (BEGIN, COMMIT, and anything large) runs on the
+  thread, so a slow sync never stops the event loop; a few statements inside a transaction run where the caller is.
 - `read` runs on the caller's event loop thread, on a read-only connection: a point query takes about 10 µs, a hop to
   another thread and back about five times that. It is for small queries; `scan` has threads for the large ones.
 - Every statement of a WAL reader outside a transaction sees the newest commit, so all reads are linearizable.
@@ -30,6 +31,8 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
 SCANNERS = 2
+SMALL = 32
+"""Up to so many rows are written, or values looked up, without a hop to the writer thread."""
 MOST_TO_LOOK_FOR = 64
 """Deleted values that are searched for in the file; for more it is quicker to write the file anew."""
 SURELY_NOT_COMMITTED = ("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_CONSTRAINT")
@@ -53,7 +56,7 @@ def _empty_log(connection: sqlite3.Connection) -> None:
 
 
 class SqliteWork:
-    """An open write transaction; every method runs on the writer thread."""
+    """An open write transaction; it has the writing connection for itself."""
 
     def __init__(self, file: "SqliteFile", first: Sequence[Row]) -> None:
         self._file = file
@@ -62,15 +65,15 @@ class SqliteWork:
 
     async def fetch(self, sql: str, *args: Any) -> Sequence[Row]:
         sql = numbered(sql)
-        return await self.call(lambda connection: connection.execute(sql, args).fetchall())
+        return await self.call(lambda connection: connection.execute(sql, args).fetchall(), len(args))
 
     async def executemany(self, sql: str, rows: Iterable[Row]) -> None:
         sql, all_rows = numbered(sql), list(rows)
         if all_rows:
-            await self.call(lambda connection: connection.executemany(sql, all_rows))
+            await self.call(lambda connection: connection.executemany(sql, all_rows), len(all_rows))
 
-    async def call(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        """Run several statements in one visit to the writer thread."""
+    async def call(self, step: Callable[[sqlite3.Connection], T], size: int) -> T:
+        """Run several statements together: here when `size`, the number of rows or values, is small."""
 
         def guarded(connection: sqlite3.Connection) -> T:
             # SQLite ends a transaction by itself after some errors; the next statement would then commit alone.
@@ -78,6 +81,8 @@ class SqliteWork:
                 raise StoreUnavailable("the transaction has ended")
             return step(connection)
 
+        if size <= SMALL:
+            return self._file.on_the_spot(guarded)
         return await self._file.on_writer(guarded)
 
 
@@ -283,6 +288,15 @@ class SqliteFile:
             with contextlib.suppress(sqlite3.Error):
                 self._write_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._write_connection.close()
+
+    def on_the_spot(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `step` on the caller's thread, inside a transaction: the writer thread is idle until it ends."""
+        if self._closed:
+            raise StoreUnavailable(f"{self._path} is closed")
+        try:
+            return step(self._write_connection)
+        except sqlite3.Error as error:
+            raise _translation(error) from None
 
     async def on_writer(self, step: Callable[[sqlite3.Connection], T]) -> T:
         """Run `step` on the writer thread."""

@@ -20,7 +20,7 @@ from consentledger.bus.publisher import LogPublisher, PublisherState
 from consentledger.bus.streams import ledger_stream
 from consentledger.crypto.provider import KeyProvider
 from consentledger.store.committer import Committer
-from consentledger.store.ledger import Store, StoreUnavailable
+from consentledger.store.ledger import Entry, Store, StoreUnavailable
 from consentledger.v1 import (
     audit_service_pb2_grpc,
     consent_service_pb2_grpc,
@@ -203,7 +203,7 @@ class NotifierService:
             await self._outbox.flush((await self._store.head()).position, self._config.flush_seconds)
         await self._outbox.close()
 
-    def _committed(self, position: int) -> None:
+    def _committed(self, _entries: Sequence[Entry]) -> None:
         fresh = self._projection.fresh
         if fresh:
             self._source.offer(fresh)
