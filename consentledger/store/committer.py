@@ -32,6 +32,8 @@ class Committed:
     position: int
     """The newest position that the answer reflects."""
     repeated: bool
+    wrote: bool
+    """Whether this call wrote events."""
 
 
 @dataclass(slots=True)
@@ -185,7 +187,7 @@ class Committer:
         if len(decided.drafts) != at.position - start:
             raise _Failed(w, Defect("a command must return every event that it made"))
         result.drafts += decided.drafts
-        result.done.append((w, Committed(decided.answer, at.position, False)))
+        result.done.append((w, Committed(decided.answer, at.position, False, bool(decided.drafts))))
         if w.command.request is not None:
             first = start + 1 if decided.drafts else 0
             last = at.position if decided.drafts else 0
@@ -220,7 +222,7 @@ def _repeat(result: _Batch, w: _Waiting, request: RequestKey, before: Answered, 
     if before.key.mac != request.mac:
         result.refused.append((w, LedgerError(Reason.REQUEST_ID_REUSED)))
     else:
-        result.done.append((w, Committed(before.answer, max(before.last, position), True)))
+        result.done.append((w, Committed(before.answer, max(before.last, position), True, False)))
 
 
 def _refuse(w: _Waiting, error: BaseException) -> None:

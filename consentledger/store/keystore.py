@@ -32,6 +32,8 @@ class Known:
     """16 bytes."""
     wrapped: bytes
     """The person's data key, wrapped by the key provider."""
+    created_us: int
+    """When the person was made here, or last touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +84,14 @@ class KeyStore:
         look = self._database.read if len(blinds) <= SMALL else self._database.scan
         for some in _chunks(blinds):
             sql, args = self._lookup(tenant, some)
-            found.update((row[0], Known(row[1], row[2])) for row in await look(sql, *args))
+            found.update((row[0], Known(*row[1:])) for row in await look(sql, *args))
         return found
 
     def _lookup(self, tenant: str, blinds: Sequence[bytes]) -> tuple[str, list[Any]]:
         condition, args = among(self._database.dialect, "i.blind", 2, blinds)
         sql = (
-            "SELECT i.blind, k.person, k.wrapped FROM identifier i JOIN person_key k ON k.person = i.person "
+            "SELECT i.blind, k.person, k.wrapped, k.created_us FROM identifier i "
+            "JOIN person_key k ON k.person = i.person "
             f"WHERE i.tenant = $1 AND {condition}"
         )
         return sql, [tenant, *args]
@@ -165,7 +168,7 @@ class KeyStore:
             for blinds in _chunks([one.blind for one in wanted if one.tenant == tenant]):
                 sql, args = self._lookup(tenant, blinds)
                 rows = await work.fetch(sql, *args)
-                winners.update(((tenant, row[0]), Known(row[1], row[2])) for row in rows)
+                winners.update(((tenant, row[0]), Known(*row[1:])) for row in rows)
         if any((one.tenant, one.blind) not in winners for one in wanted):
             raise StoreUnavailable("a person was removed while their identifier was being added")
         return winners
@@ -202,16 +205,36 @@ class KeyStore:
         )  # fmt: skip
         return [Created(*row) for row in rows]
 
-    async def remove(self, persons: Sequence[bytes]) -> None:
-        """Destroy the persons' keys and identifiers. Safe to repeat; on StoreUnavailable it must be repeated."""
+    async def touch(self, persons: Sequence[bytes], now_us: int) -> set[bytes]:
+        """Count these persons as made now, so that no sweep takes them; those that are still there, durably."""
+        async with self._database.transaction("SELECT 1") as work:
+            sql = "UPDATE person_key SET created_us = $2 WHERE person = $1"
+            await work.executemany(sql, [(person, now_us) for person in persons])
+            condition, args = among(self._database.dialect, "person", 1, persons)
+            return {row[0] for row in await work.fetch(f"SELECT person FROM person_key WHERE {condition}", *args)}
+
+    async def remove(self, persons: Sequence[bytes], *, before_us: int = 1 << 62) -> None:
+        """Destroy the persons' keys and identifiers. Safe to repeat; on StoreUnavailable it must be repeated.
+
+        Those made or touched at `before_us` or later are left alone.
+        """
         values: list[bytes] = []
-        met = set()
+        met: set[bytes] = set()
         async with self._database.transaction("SELECT 1") as work:
             for some in _chunks(persons):
                 condition, args = among(self._database.dialect, "person", 1, some)
-                for row in await work.fetch(f"SELECT person, wrapped FROM person_key WHERE {condition}", *args):
-                    met.add(row[0])
-                    values.append(row[1])
+                # Held until the end, so that nobody touches one between the look at its age and its removal.
+                hold = "UPDATE person_key SET created_us = created_us WHERE person = $1"
+                await work.executemany(hold, [(one,) for one in sorted(some)])
+                sql = f"SELECT person, wrapped, created_us FROM person_key WHERE {condition}"
+                found = await work.fetch(sql, *args)
+                spared = {row[0] for row in found if row[2] >= before_us}
+                some = [one for one in some if one not in spared]
+                if not some:
+                    continue
+                condition, args = among(self._database.dialect, "person", 1, some)
+                met.update(row[0] for row in found)
+                values += [row[1] for row in found if row[0] not in spared]
                 for row in await work.fetch(f"SELECT sealed, blind FROM identifier WHERE {condition}", *args):
                     values.extend(row)
                 for table in ("identifier", "person_key"):

@@ -10,6 +10,7 @@ In dependency order:
 - `commands`, `application`, `catalogue_application`   the writes
 - `catalogues`, `coalescer`, `verdicts`, `checking`, `states`, `past`, `resolving`, `history`, `watching`   the reads
 - `expiry`      the end of grants as events
+- `orphans`     removing persons who never got an event
 - `servicer`, `catalogue_servicer`, `audit_servicer`   the rpcs
 - `service`     the composition root
 """

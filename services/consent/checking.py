@@ -13,6 +13,7 @@ from typing import Any
 
 from consentledger.errors import LedgerError, Reason
 from consentledger.regimes.model import Regimes
+from consentledger.store.keystore import Known
 from consentledger.store.ledger import Store
 from consentledger.store.token import position_of, token
 from consentledger.v1 import consent_service_pb2 as cs
@@ -74,7 +75,7 @@ class Checks:
     async def check(self, r: cs.CheckConsentRequest) -> cs.CheckConsentResponse:
         """One decision, now or at a past moment."""
         subject = r.subject
-        known = self._directory.remembered(r.tenant, subject.namespace, subject.id)
+        known = remembered = self._directory.remembered(r.tenant, subject.namespace, subject.id)
         if known is None:
             await self._catalogues.require(r.tenant)
             known = (await self._directory.find(r.tenant, [(subject.namespace, subject.id)]))[0]
@@ -88,6 +89,8 @@ class Checks:
             found = await self._ask(question)
         if requirement == "at_least_as_fresh":
             self.require_fresh(r.consistency, found.position)
+        if remembered is None and known is not None and found.flags is not None:
+            self._directory.remember(r.tenant, subject.namespace, subject.id, known)
         catalogue = await self._catalogues.at_least(r.tenant, found.catalogue_version)
         verdict, evidence = self._verdicts.of(catalogue, r.purpose, r.jurisdiction, found, self._clock())
         return self._answer(verdict, evidence, found.position)
@@ -127,8 +130,11 @@ class Checks:
         """Many decisions from one snapshot, in the order asked."""
         tenant, items = r.tenant, r.items
         await self._catalogues.require(tenant)
-        questions = await self._questions(tenant, items)
+        questions, new = await self._questions(tenant, items)
         found = await read(self._store, questions)
+        for n, name, known in new:
+            if found[n].flags is not None:
+                self._directory.remember(tenant, *name, known)
         position = found[0].position
         if r.consistency.WhichOneof("requirement") == "at_least_as_fresh":
             self.require_fresh(r.consistency, position)
@@ -147,8 +153,13 @@ class Checks:
                 stamp(result.valid_until, verdict.valid_until_us)
         return answer
 
-    async def _questions(self, tenant: str, items: Sequence[cs.CheckItem]) -> list[Question]:
-        """The questions of a batch. An identifier that is remembered was checked when it was first seen."""
+    async def _questions(
+        self, tenant: str, items: Sequence[cs.CheckItem]
+    ) -> tuple[list[Question], list[tuple[int, tuple[str, str], Known]]]:
+        """The questions of a batch, and (number, name, person) of those found now.
+
+        An identifier that is remembered was checked when it was first seen.
+        """
         remembered = self._directory.remembered
         questions: list[Question] = []
         missing: list[tuple[int, tuple[str, str]]] = []
@@ -162,12 +173,14 @@ class Checks:
                 questions.append((tenant, NOBODY, item.purpose))
             else:
                 questions.append((tenant, known.person, item.purpose))
+        new = []
         if missing:
             found = await self._directory.find(tenant, [name for _, name in missing])
-            for (n, _), there in zip(missing, found, strict=True):
+            for (n, name), there in zip(missing, found, strict=True):
                 if there is not None:
                     questions[n] = (tenant, there.person, questions[n][2])
-        return questions
+                    new.append((n, name, there))
+        return questions, new
 
     def require_fresh(self, consistency: ty.Consistency, position: int) -> None:
         """TOKEN_AHEAD when the caller's token is ahead of what was read."""

@@ -1,43 +1,45 @@
 """From an identifier to a person and their key, and back. The only place that sees identifiers next to persons.
 
 - A person is made in the key store, durably, before any event of theirs is committed.
-- Only what exists is remembered, never absence: an identifier keeps the person that it first got until erasure.
+- Only persons who have events are remembered, never absence: such an identifier keeps its person until erasure.
+- A person who never got an event (a refused request, a crash) is swept after an hour; see `orphans`. Whoever is about
+  to use one older than half of that touches it first, so that no sweep takes a person whose first event is under way.
 - The memory is bounded and in this process only.
 """
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from consentledger.crypto.blind import blind_index
 from consentledger.crypto.envelope import DataKey
 from consentledger.crypto.provider import KeyProvider
-from consentledger.store.keystore import KeyStore, NewPerson
+from consentledger.store.keystore import KeyStore, Known, NewPerson
 from consentledger.v1.events_pb2 import SubjectOpenedPersonal
 from consentledger.v1.types_pb2 import SubjectRef
 
+SWEPT_AFTER_US = 3_600_000_000
+"""How long a person without events is kept: an hour."""
 _IDENTIFIER_AAD = b"consentledger.v1.identifier\0"
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A person, and how to seal what is theirs."""
-
-    person: bytes
-    wrapped: bytes
 
 
 class Directory:
     """See the module's rules."""
 
     def __init__(
-        self, keystore: KeyStore, provider: KeyProvider, clock: Callable[[], int], *, limit: int = 200_000
+        self,
+        keystore: KeyStore,
+        provider: KeyProvider,
+        clock: Callable[[], int],
+        settled: Callable[[Sequence[bytes]], Awaitable[set[bytes]]],
+        *,
+        limit: int = 200_000,
     ) -> None:
-        """`limit` 0 turns the memory off."""
+        """`settled` says which of some persons have events; `limit` 0 turns the memory off."""
         self._keystore = keystore
         self._provider = provider
         self._clock = clock
+        self._settled = settled
         self._limit = limit
         self._memory: dict[tuple[str, str, str], Known] = {}
         self._peppers: dict[str, bytes] = {}
@@ -56,25 +58,39 @@ class Directory:
             blinds = {i: blind_index(pepper, *subjects[i]) for i in missing}
             there = await self._keystore.find(tenant, list(dict.fromkeys(blinds.values())))
             for i in missing:
-                known = there.get(blinds[i])
-                if known is not None:
-                    found[i] = self._remember(tenant, subjects[i], Known(known.person, known.wrapped))
+                found[i] = there.get(blinds[i])
         return found
 
     async def ensure(self, tenant: str, subjects: Sequence[SubjectRef]) -> list[Known]:
-        """The persons of these identifiers, made where there were none."""
+        """The persons of these identifiers, made where there were none. None of them can be swept for half an hour."""
         names = [(s.namespace, s.id) for s in subjects]
-        found = await self.find(tenant, names)
+        found = await self._lasting(await self.find(tenant, names))
         new = [self._new(tenant, *name) for name, known in zip(names, found, strict=True) if known is None]
         made = await self._keystore.create(new) if new else {}
         pepper = self._pepper(tenant)
-        answer = []
-        for name, known in zip(names, found, strict=True):
-            if known is None:
-                winner = made[tenant, blind_index(pepper, *name)]
-                known = self._remember(tenant, name, Known(winner.person, winner.wrapped))
-            answer.append(known)
-        return answer
+        return [
+            known if known is not None else made[tenant, blind_index(pepper, *name)]
+            for name, known in zip(names, found, strict=True)
+        ]
+
+    def remember(self, tenant: str, namespace: str, id: str, known: Known) -> None:
+        """Keep a person who has events."""
+        if self._limit:
+            while len(self._memory) >= self._limit:
+                del self._memory[next(iter(self._memory))]
+            self._memory[tenant, namespace, id] = known
+
+    async def _lasting(self, found: list[Known | None]) -> list[Known | None]:
+        """The persons found, without those that a sweep has just taken."""
+        now_us = self._clock()
+        old = {k.person for k in found if k is not None and k.created_us < now_us - SWEPT_AFTER_US // 2}
+        if not old:
+            return found
+        lone = old - await self._settled(list(old))
+        if not lone:
+            return found
+        there = await self._keystore.touch(sorted(lone), now_us)
+        return [None if k is not None and k.person in lone - there else k for k in found]
 
     def key(self, tenant: str, known: Known) -> DataKey:
         """The person's data key."""
@@ -89,7 +105,7 @@ class Directory:
     async def keys(self, tenant: str, persons: Sequence[bytes]) -> dict[bytes, DataKey]:
         """The data keys of persons known by UUID; those that are gone are left out."""
         wrapped = await self._keystore.wrapped(persons)
-        return {p: self.key(tenant, Known(p, w)) for p, w in wrapped.items()}
+        return {p: self.key(tenant, Known(p, w, 0)) for p, w in wrapped.items()}
 
     async def identifiers(self, tenant: str, persons: Sequence[bytes], namespace: str) -> dict[bytes, list[str]]:
         """The identifiers of persons in one namespace, sorted."""
@@ -123,13 +139,6 @@ class Directory:
         if pepper is None:
             pepper = self._peppers[tenant] = self._provider.derive(f"consent.pepper.{tenant}")
         return pepper
-
-    def _remember(self, tenant: str, name: tuple[str, str], known: Known) -> Known:
-        if self._limit:
-            while len(self._memory) >= self._limit:
-                del self._memory[next(iter(self._memory))]
-            self._memory[tenant, *name] = known
-        return known
 
 
 def distinct(persons: Iterable[bytes]) -> list[bytes]:

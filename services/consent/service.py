@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from google.protobuf.descriptor import ServiceDescriptor
 
@@ -29,6 +30,8 @@ from services.consent.directory import Directory
 from services.consent.expiry import Expiry
 from services.consent.history import History
 from services.consent.memory import Aggregates
+from services.consent.orphans import Orphans
+from services.consent.projection.lookups import with_events
 from services.consent.projection.tables import ConsentProjection
 from services.consent.resolving import Resolving
 from services.consent.servicer import ConsentServicer
@@ -62,6 +65,7 @@ class ConsentService:
     committer: Committer
     carrier: Carrier
     expiry: Expiry
+    orphans: Orphans
     catalogue_application: CatalogueApplication
     servicers: Sequence[tuple[ServiceDescriptor, object]]
     config: ConsentConfig
@@ -71,12 +75,14 @@ class ConsentService:
         self.committer.start()
         self.carrier.start()
         self.expiry.start()
+        self.orphans.start()
         if self.config.first_tenant:
             await self._create_first_tenant()
 
     async def close(self) -> None:
         """Finish what was accepted, carry it, stop."""
         await self.expiry.close()
+        await self.orphans.close()
         await self.committer.close()
         await self.carrier.flush((await self.store.head()).position, 5.0)
         await self.carrier.close()
@@ -104,7 +110,7 @@ async def build(
     epoch = (await store.head()).epoch
     memory = Aggregates()
     committer = Committer(store, memory, ConsentProjection(memory), clock)
-    directory = Directory(keystore, provider, clock, limit=config.index_memory)
+    directory = Directory(keystore, provider, clock, partial(with_events, store), limit=config.index_memory)
     catalogues = Catalogues(store)
     bell = Bell()
     carrier = Carrier(bus, ledger_stream(SERVICE), store, LedgerSource(store, SERVICE), rebuild=config.rebuild_stream)
@@ -136,4 +142,6 @@ async def build(
         ),
     ]
     expiry = Expiry(store, committer, memory, laws, clock, every_seconds=config.expiry_seconds)
-    return ConsentService(store, committer, carrier, expiry, catalogue_application, servicers, config)
+    return ConsentService(
+        store, committer, carrier, expiry, Orphans(store, keystore, clock), catalogue_application, servicers, config
+    )

@@ -34,7 +34,7 @@ def person(blind: int, created_us: int = 5, **other: object) -> NewPerson:
 
 
 def known(one: NewPerson) -> Known:
-    return Known(one.person, one.wrapped)
+    return Known(one.person, one.wrapped, one.created_us)
 
 
 def everything_in(folder: Path) -> bytes:

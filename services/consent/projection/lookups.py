@@ -83,6 +83,14 @@ async def members_of(store: Store, person: bytes) -> list[bytes]:
     return [row[0] for row in await store.read(_MEMBERS, person)]
 
 
+async def with_events(store: Store, persons: Sequence[bytes]) -> set[bytes]:
+    """Those of the persons who have events."""
+    if not persons:
+        return set()
+    condition, args = among(store.dialect, "person", 1, persons)
+    return {row[0] for row in await store.read(f"SELECT person FROM person WHERE {condition}", *args)}
+
+
 async def groups_of(store: Store, tenant: str, persons: Sequence[bytes]) -> dict[bytes, list[bytes]]:
     """For each person of the tenant: the person and those linked. Others are left out."""
     if not persons:
