@@ -52,6 +52,10 @@ class ServiceSettings:
     """CONSENTLEDGER_STALENESS_MS: the stated bound of `minimize_latency`."""
     index_memory: int = 200_000
     """CONSENTLEDGER_INDEX_MEMORY: identifiers remembered in process; 0 turns it off."""
+    stream_max_bytes: int = 1 << 30
+    """CONSENTLEDGER_STREAM_MAX_BYTES: the size of each JetStream stream; keep it below the volume's."""
+    stream_replicas: int = 1
+    """CONSENTLEDGER_STREAM_REPLICAS: 3 on a NATS cluster."""
     log_level: str = "info"
     """CONSENTLEDGER_LOG_LEVEL: debug, info, warning or error."""
 

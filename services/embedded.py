@@ -23,7 +23,7 @@ from consentledger.rpc.guard import Guard
 from consentledger.rpc.server import Server
 from consentledger.settings import ServiceSettings
 from consentledger.store.keystore import KeyStore
-from consentledger.store.ledger import Store
+from consentledger.store.ledger import Store, StoreUnavailable
 from consentledger.store.open import open_keystore, open_store
 from services.consent import service as consent
 from services.consent.projection.tables import MIGRATIONS as CONSENT_MIGRATIONS
@@ -66,6 +66,12 @@ def store_url(settings: ServiceSettings, service: str) -> str:
 def keys_url(settings: ServiceSettings) -> str:
     """Where the key store is."""
     return settings.keys or f"sqlite:///{_folder(settings) / 'keys'}.db"
+
+
+def require_shared(settings: ServiceSettings) -> None:
+    """Replicas share one store; so they must share the key store and the keyring, and not each make their own."""
+    if settings.store and not (settings.keys and settings.keyring):
+        raise StoreUnavailable("with --store, name the key store and the keyring too (--keys, --keyring)")
 
 
 def keyring(settings: ServiceSettings) -> FileKeyring:
@@ -111,6 +117,7 @@ def _write_login(path: Path, child: EmbeddedNats) -> None:
 @contextlib.asynccontextmanager
 async def running(settings: ServiceSettings, names: Sequence[str] = ALL) -> AsyncIterator[Process]:
     """Run services until the block ends; then drain: readiness off, calls end, outbox flushed, child stopped."""
+    require_shared(settings)
     _folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
     provider = keyring(settings)
     async with contextlib.AsyncExitStack() as stack:
@@ -132,7 +139,11 @@ async def running(settings: ServiceSettings, names: Sequence[str] = ALL) -> Asyn
                 stack.push_async_callback(keystore.close)
                 parts.append(await _consent(settings, store, keystore, bus, provider))
             elif name == "notifier":
-                config = notifier.NotifierConfig(rebuild_streams=child is not None)
+                config = notifier.NotifierConfig(
+                    rebuild_streams=child is not None,
+                    stream_max_bytes=settings.stream_max_bytes,
+                    stream_replicas=settings.stream_replicas,
+                )
                 parts.append(await notifier.build(config, store, bus, consent_channel, provider, clock))
             else:
                 config_of_rights = rights.RightsConfig(rebuild_stream=child is not None)
@@ -149,8 +160,10 @@ async def running(settings: ServiceSettings, names: Sequence[str] = ALL) -> Asyn
             yield Process(port, child)
         finally:
             await server.drain(GRACE_SECONDS)
-            for part in reversed(parts):
-                await part.close()
+            closed = await asyncio.gather(*(part.close() for part in reversed(parts)), return_exceptions=True)
+            for failure in closed:
+                if isinstance(failure, BaseException):
+                    _log.error("not stopped cleanly", exception=type(failure).__name__)
             _log.info("stopped")
 
 
@@ -161,6 +174,8 @@ async def _consent(
         staleness_seconds=settings.staleness_ms / 1000,
         index_memory=settings.index_memory,
         rebuild_stream=not settings.nats,
+        stream_max_bytes=settings.stream_max_bytes,
+        stream_replicas=settings.stream_replicas,
         first_tenant="default" if not settings.store else "",
     )
     return await consent.build(config, store, keystore, bus, provider, clock)

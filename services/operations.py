@@ -1,4 +1,4 @@
-"""Commands that work on stores and streams directly, and so know the services: `migrate`, `rebuild`, `bus`.
+"""Commands that work on stores and streams directly, and so know the services: migrate, keyring, rebuild, bus.
 
 The `consentledger` command finds them through the entry point `consentledger.commands`; the library imports nothing
 of the services. Embedded files belong to the running process: stop it first; PostgreSQL takes them at any time.
@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Awaitable
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -17,6 +18,7 @@ from rich.progress import Progress
 from consentledger.bus.connection import Bus, connect
 from consentledger.bus.errors import BusError
 from consentledger.bus.streams import enforce_stream, ensure_log_stream, ledger_stream, stream_state
+from consentledger.crypto.keyring import FileKeyring, KeyringUnusable
 from consentledger.settings import ServiceSettings, service_settings
 from consentledger.store.ledger import SchemaTooOld, StoreUnavailable
 from consentledger.store.mark import read_mark
@@ -40,6 +42,7 @@ bus_app = typer.Typer(help="The streams that carry the log.", no_args_is_help=Tr
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the `consentledger` command."""
     app.command("migrate")(migrate)
+    app.command("keyring")(keyring)
     app.command("rebuild")(rebuild_projection)
     app.add_typer(bus_app, name="bus")
 
@@ -49,6 +52,16 @@ def migrate(store: StoreUrl = None, keys: KeysUrl = None, data: Data = None) -> 
     settings = _settings(store=store, keys=keys, data=data)
     _run(_migrate(settings))
     Console().print("up to date")
+
+
+def keyring(file: Annotated[Path, typer.Argument(help="Where; never overwritten.")]) -> None:
+    """Make a keyring for services that share a store. Whoever has it and the key store can open everything: guard it."""
+    try:
+        FileKeyring.create(file)
+    except (KeyringUnusable, OSError) as refusal:
+        typer.echo(f"cannot: {refusal}", err=True)
+        raise typer.Exit(3) from None
+    typer.echo("made")
 
 
 def rebuild_projection(store: StoreUrl = None, data: Data = None, as_json: Json = False) -> None:

@@ -6,13 +6,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from consentledger.bus.connection import Bus
-from consentledger.bus.errors import BusError, StreamMissing
+from consentledger.bus.errors import BusError, StreamMisconfigured, StreamMissing
 from consentledger.bus.outbox import LedgerSource
 from consentledger.bus.publisher import LogPublisher, PublisherState
 from consentledger.bus.streams import StreamSpec, ensure_log_stream
+from consentledger.journal import Journal
 from consentledger.store.ledger import Entry, Store, StoreUnavailable
 from consentledger.store.mark import read_mark, write_mark
 
@@ -31,16 +32,20 @@ class Carrier:
         source: LedgerSource,
         *,
         rebuild: bool,
-        on_state: Callable[[PublisherState], None] = lambda state: None,
+        journal: Journal,
     ) -> None:
         self._bus = bus
         self._spec = spec
         self._store = store
         self._source = source
         self._rebuild = rebuild
-        self._on_state = on_state
+        self._journal = journal
         self._publisher: LogPublisher | None = None
         self._task: asyncio.Task[None] | None = None
+
+    def _on_state(self, state: PublisherState) -> None:
+        tell = self._journal.error if state.alarming else self._journal.info
+        tell("outbox", status=state.value)
 
     @property
     def published(self) -> int:
@@ -109,6 +114,10 @@ class Carrier:
             except StreamMissing:
                 if not told:
                     self._on_state(PublisherState.STREAM_ABSENT)
+                told = True
+            except StreamMisconfigured:
+                if not told:
+                    self._on_state(PublisherState.REJECTED)
                 told = True
             except (BusError, StoreUnavailable):
                 pass

@@ -9,5 +9,9 @@ In dependency order:
 - `sqlite_file`; `postgres_server`, `postgres_migrate`: the two databases.
 - `sqlite`, `postgres`: the log on each.
 - `keystore`: wrapped person keys and the identifier index, a database of its own.
+- `binding`: a log, its key store and its keyring belong together.
+- `mark`: how far a log is known to have been published; `follower`: waking those who follow it; `token`: positions
+  as callers hold them; `moment`: when and where a command is decided.
+- `commands`, `committer`: many concurrent commands, one transaction.
 - `open`: from a URL to an open store, and the migration command.
 """

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from consentledger.crypto.envelope import DataKey, event_aad
+from consentledger.errors import LedgerError, Reason
 from consentledger.store.ledger import Entry, RequestKey, Transaction
 from consentledger.store.moment import Moment
 from consentledger.v1 import events_pb2 as ev
@@ -84,7 +85,10 @@ class Projection(Protocol):
 
 
 def seal(draft: Draft) -> Entry:
-    """The entry of a draft: header and commitment in the leaf, the personal part sealed beside it."""
+    """The entry of a draft: header and commitment in the leaf, the personal part sealed beside it.
+
+    INVALID_FIELD if the leaf would be too large; limits on requests and catalogues make that next to impossible.
+    """
     entry = ev.LedgerEntry(
         format=FORMAT,
         tenant=draft.tenant,
@@ -109,7 +113,7 @@ def seal(draft: Draft) -> Entry:
         entry.commitment = sealed.commitment
     leaf = entry.SerializeToString(deterministic=True)
     if len(leaf) > LEAF_LIMIT:
-        raise ValueError("a leaf is larger than its limit; the edge must bound what goes into it")
+        raise LedgerError(Reason.INVALID_FIELD, field="request", rule=f"an event of at most {LEAF_LIMIT} bytes")
     return Entry(
         draft.position, draft.tenant, draft.stream, draft.version, draft.type, draft.recorded_us, leaf, ciphertext
     )

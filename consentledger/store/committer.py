@@ -11,10 +11,10 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from consentledger.errors import LedgerError, Reason
-from consentledger.store.commands import Command, Decided, Draft, Memory, Projection, seal
+from consentledger.store.commands import Command, Decided, Memory, Projection, seal
 from consentledger.store.ledger import Answered, Entry, Head, RequestKey, Store, Transaction
 from consentledger.store.moment import Moment
 
@@ -46,7 +46,9 @@ class _Waiting:
 class _Batch:
     """What a transaction has come to so far."""
 
-    drafts: list[Draft] = field(default_factory=list)
+    events: list[tuple[str, Any]] = field(default_factory=list)
+    """(tenant, domain event), for the projection."""
+    entries: list[Entry] = field(default_factory=list)
     answers: list[Answered] = field(default_factory=list)
     done: list[tuple[_Waiting, Committed]] = field(default_factory=list)
     refused: list[tuple[_Waiting, LedgerError]] = field(default_factory=list)
@@ -125,12 +127,12 @@ class Committer:
         try:
             async with self._store.write() as tx:
                 result = await self._decide_all(tx, waiting, touched)
-                entries = [seal(d) for d in result.drafts]
+                entries = result.entries
                 position = entries[-1].position if entries else tx.head.position
                 if entries or result.answers:
                     newest = entries[-1].recorded_us if entries else tx.head.recorded_us
                     await tx.append(entries, result.answers, Head(position, newest, tx.head.epoch))
-                    await self._projection.write(tx, [(d.tenant, d.event) for d in result.drafts])
+                    await self._projection.write(tx, result.events)
             # The commit point lies behind us: a crash before it left nothing, a crash from here on loses nothing.
         except _Failed as failed:
             self._memory.forget(touched)
@@ -186,7 +188,11 @@ class Committer:
     ) -> None:
         if len(decided.drafts) != at.position - start:
             raise _Failed(w, Defect("a command must return every event that it made"))
-        result.drafts += decided.drafts
+        try:
+            result.entries += [seal(d) for d in decided.drafts]
+        except Exception as defect:
+            raise _Failed(w, defect) from defect
+        result.events += [(d.tenant, d.event) for d in decided.drafts]
         result.done.append((w, Committed(decided.answer, at.position, False, bool(decided.drafts))))
         if w.command.request is not None:
             first = start + 1 if decided.drafts else 0

@@ -78,6 +78,15 @@ class KeyStore:
         self._waiting: list[tuple[Sequence[NewPerson], asyncio.Future[dict[tuple[str, bytes], Known]]]] = []
         self._writing: asyncio.Task[None] | None = None
 
+    async def bind(self, epoch: int, fresh: bytes) -> tuple[bytes, int]:
+        """(this key store's id, the epoch of the log it belongs to); `fresh` and `epoch` if it belongs to none yet."""
+        async with self._database.transaction("SELECT keystore, epoch FROM bound_to") as work:
+            if not work.first:
+                sql = "INSERT INTO bound_to (only_row, keystore, epoch) VALUES (1, $1, $2) ON CONFLICT DO NOTHING"
+                await work.executemany(sql, [(fresh, epoch)])
+            [(keystore, bound)] = await work.fetch("SELECT keystore, epoch FROM bound_to")
+            return keystore, bound
+
     async def find(self, tenant: str, blinds: Sequence[bytes]) -> dict[bytes, Known]:
         """The persons of those blind indexes that exist."""
         found: dict[bytes, Known] = {}

@@ -126,9 +126,20 @@ def _mark() -> Migration:
     )
 
 
+def _binding() -> Migration:
+    return Migration(
+        3,
+        "binding",
+        (
+            "CREATE TABLE bound_to (only_row {int} PRIMARY KEY CHECK (only_row = 1), keystore {bytes} NOT NULL, "
+            "key_check {bytes} NOT NULL) {table}",
+        ),
+    )
+
+
 def log_schema(service: str, projection: Sequence[Migration]) -> Schema:
     """The schema of a service's log with its projection's own migrations."""
-    return Schema(service, (("base", (_log(), _mark())), ("projection", tuple(projection))))
+    return Schema(service, (("base", (_log(), _mark(), _binding())), ("projection", tuple(projection))))
 
 
 def key_schema() -> Schema:
@@ -146,7 +157,15 @@ def key_schema() -> Schema:
             "CREATE INDEX identifier_by_person ON identifier (person)",
         ),
     )
-    return Schema("keys", (("keys", (person_keys,)),))
+    binding = Migration(
+        2,
+        "binding",
+        (
+            "CREATE TABLE bound_to (only_row {int} PRIMARY KEY CHECK (only_row = 1), keystore {bytes} NOT NULL, "
+            "epoch {int} NOT NULL) {table}",
+        ),
+    )
+    return Schema("keys", (("keys", (person_keys, binding)),))
 
 
 def missing(schema: Schema, applied: Iterable[tuple[str, int, str]]) -> list[tuple[str, Migration]]:

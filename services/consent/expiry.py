@@ -10,10 +10,9 @@ from collections.abc import Callable
 from google.protobuf.message import Message
 
 from consentledger import journal
-from consentledger.errors import LedgerError
 from consentledger.regimes.model import Regimes
-from consentledger.store.committer import Committer
-from consentledger.store.ledger import Store, StoreUnavailable
+from consentledger.store.committer import Committed, Committer
+from consentledger.store.ledger import Store
 from consentledger.v1 import consent_service_pb2 as cs
 from services.consent.commands import Act, Scene, Who
 from services.consent.domain import consent
@@ -59,7 +58,11 @@ class Expiry:
         ended = 0
         while due := await due_grants(self._store, self._clock()):
             commands = [self._command(*grant) for grant in due]
-            results = await asyncio.gather(*(self._committer.submit(c) for c in commands))
+            tried = await asyncio.gather(*(self._committer.submit(c) for c in commands), return_exceptions=True)
+            results = [r for r in tried if isinstance(r, Committed)]
+            failed = [r for r in tried if isinstance(r, BaseException)]
+            if failed:
+                _log.error("expiry failed", exception=type(failed[0]).__name__, count=len(failed))
             ended += sum(r.answer != b"" for r in results)
             if not any(r.answer for r in results):
                 break  # the log's clock is behind ours: they are due here, not yet there
@@ -79,5 +82,5 @@ class Expiry:
                 ended = await self.sweep()
                 if ended:
                     _log.info("expired", count=ended)
-            except (StoreUnavailable, LedgerError) as error:
-                _log.warning("expiry failed", exception=type(error).__name__)
+            except Exception as error:  # whatever it is: the next round must come
+                _log.error("expiry failed", exception=type(error).__name__)

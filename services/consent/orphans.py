@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from consentledger import journal
 from consentledger.store.keystore import KeyStore
-from consentledger.store.ledger import Store, StoreUnavailable
+from consentledger.store.ledger import Store
 from services.consent.directory import SWEPT_AFTER_US
 from services.consent.projection.lookups import with_events
 
@@ -61,6 +61,6 @@ class Orphans:
             try:
                 if removed := await self.sweep():
                     _log.info("removed", count=removed)
-            except StoreUnavailable as error:
-                _log.warning("failed", exception=type(error).__name__)
+            except Exception as error:  # whatever it is: the next round must come
+                _log.error("sweep failed", exception=type(error).__name__)
             await asyncio.sleep(EVERY_SECONDS)

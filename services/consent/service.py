@@ -1,11 +1,13 @@
 """The consent service put together: every dependency is an argument, everything is started and stopped here."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from google.protobuf.descriptor import ServiceDescriptor
 
+from consentledger import journal
 from consentledger.bus.carrier import Carrier
 from consentledger.bus.connection import Bus
 from consentledger.bus.outbox import LedgerSource
@@ -13,10 +15,11 @@ from consentledger.bus.streams import ledger_stream
 from consentledger.crypto.provider import KeyProvider
 from consentledger.errors import LedgerError, Reason
 from consentledger.regimes.load import regimes
+from consentledger.store.binding import bind
 from consentledger.store.committer import Committer
 from consentledger.store.follower import Bell
 from consentledger.store.keystore import KeyStore
-from consentledger.store.ledger import Store
+from consentledger.store.ledger import Store, StoreUnavailable
 from consentledger.v1 import audit_service_pb2, consent_service_pb2, purpose_service_pb2, tenant_service_pb2
 from consentledger.v1.events_pb2 import Tenant
 from consentledger.v1.tenant_service_pb2 import CreateTenantRequest
@@ -51,6 +54,10 @@ class ConsentConfig:
     """How often to look for grants whose time is over."""
     index_memory: int = 200_000
     """How many identifiers a process remembers; 0 turns it off."""
+    stream_max_bytes: int = 1 << 30
+    """Of the stream LEDGER: about 600 bytes an event, seven days are kept. Keep it below the volume's size."""
+    stream_replicas: int = 1
+    """3 on a cluster."""
     rebuild_stream: bool = False
     """Make an absent stream anew at start (the embedded default)."""
     first_tenant: str = ""
@@ -84,7 +91,8 @@ class ConsentService:
         await self.expiry.close()
         await self.orphans.close()
         await self.committer.close()
-        await self.carrier.flush((await self.store.head()).position, 5.0)
+        with contextlib.suppress(StoreUnavailable):
+            await self.carrier.flush((await self.store.head()).position, 5.0)
         await self.carrier.close()
 
     async def _create_first_tenant(self) -> None:
@@ -105,15 +113,23 @@ async def build(
     provider: KeyProvider,
     clock: Callable[[], int],
 ) -> ConsentService:
-    """Put it together; nothing runs before `start`."""
+    """Put it together; nothing runs before `start`. DoNotFit for a key store or keyring that is not this log's."""
     laws = regimes()
+    await bind(store, keystore, provider)
     epoch = (await store.head()).epoch
     memory = Aggregates()
     committer = Committer(store, memory, ConsentProjection(memory), clock)
     directory = Directory(keystore, provider, clock, partial(with_events, store), limit=config.index_memory)
     catalogues = Catalogues(store)
     bell = Bell()
-    carrier = Carrier(bus, ledger_stream(SERVICE), store, LedgerSource(store, SERVICE), rebuild=config.rebuild_stream)
+    carrier = Carrier(
+        bus,
+        ledger_stream(SERVICE, max_bytes=config.stream_max_bytes, replicas=config.stream_replicas),
+        store,
+        LedgerSource(store, SERVICE),
+        rebuild=config.rebuild_stream,
+        journal=journal.get("outbox"),
+    )
     committer.on_commit(bell.ring)
     committer.on_commit(carrier.wake)
     mac_key = provider.derive("consent.request-mac")

@@ -128,6 +128,7 @@ class NotifierService:
             store,
             LedgerSource(store, SERVICE),
             rebuild=config.rebuild_streams,
+            journal=_journal,
         )
         self._acks = Acks(memory, self._committer, _journal)
         self._acks_loop = PullLoop(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from google.protobuf.descriptor import ServiceDescriptor
 
+from consentledger import journal
 from consentledger.bus.carrier import Carrier
 from consentledger.bus.connection import Bus
 from consentledger.bus.outbox import LedgerSource
@@ -43,4 +44,6 @@ class RightsService:
 def build(config: RightsConfig, store: Store, bus: Bus) -> RightsService:
     """Put it together; nothing runs before `start`."""
     source = LedgerSource(store, SERVICE)
-    return RightsService(Carrier(bus, ledger_stream(SERVICE), store, source, rebuild=config.rebuild_stream))
+    spec = ledger_stream(SERVICE)
+    outbox = Carrier(bus, spec, store, source, rebuild=config.rebuild_stream, journal=journal.get("outbox"))
+    return RightsService(outbox)

@@ -8,7 +8,7 @@ from consentledger.store.ledger import Store
 from consentledger.v1 import consent_service_pb2 as cs
 from consentledger.v1 import events_pb2 as ev
 from consentledger.v1 import types_pb2 as ty
-from services.consent.projection.rebuild import digest, rebuild
+from services.consent.projection.rebuild import Rebuilt, digest, rebuild
 from services.consent.projection.tables import KEYS
 from tests.support.consent import NOTICE, TENANT, Ledger, email, ledger, request_id
 
@@ -93,3 +93,16 @@ async def test_a_row_changed_by_hand_is_found_and_mended(tmp_path: Path, store_u
         assert rebuilt.before != rebuilt.after
         again = await rebuild(running.store)
         assert again.before == again.after == rebuilt.after
+
+
+async def test_two_rebuilds_at_once_never_leave_a_partial_table(tmp_path: Path, store_url: str) -> None:
+    async with ledger(tmp_path, store_url, UNREACHABLE) as running:
+        await populate(running, 30)
+        before = await digest_of(running.store)
+        outcomes = await asyncio.gather(*(rebuild(running.store) for _ in range(2)), return_exceptions=True)
+        assert await digest_of(running.store) == before
+        for outcome in outcomes:
+            assert isinstance(outcome, Rebuilt | Exception)
+            if isinstance(outcome, Rebuilt):
+                assert outcome.before == outcome.after == before
+        assert (await rebuild(running.store)).after == before

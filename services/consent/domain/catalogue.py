@@ -14,8 +14,11 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from eventsourcing.domain import Aggregate, event
 
-from consentledger.errors import LedgerError, Reason
+from consentledger.errors import LedgerError, Reason, invalid
 from consentledger.store.moment import Moment
+
+LIMIT = 250
+"""The most purposes of one tenant: an event about all of them must fit a leaf."""
 
 
 class Basis(IntEnum):
@@ -206,6 +209,8 @@ def create_purpose(c: Catalogue, purpose: PurposeDef, at: Moment) -> None:
     """Add a purpose."""
     if purpose.id in c.purposes:
         raise LedgerError(Reason.PURPOSE_EXISTS)
+    if len(c.purposes) >= LIMIT:
+        raise invalid("purpose", f"at most {LIMIT} of one tenant, retired ones included")
     _put(c, replace(purpose, version=1, retired=False), False, at)
 
 

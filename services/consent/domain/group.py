@@ -17,10 +17,12 @@ from services.consent.domain.acts import Act
 from services.consent.domain.catalogue import Catalogue, PurposeDef
 from services.consent.domain.decision import State, combined, decide
 from services.consent.domain.person import Person
-from services.consent.domain.state import PersonState
+from services.consent.domain.state import ALL, PersonState
 
 BEFORE_ANY_END_US = -(2**63)
 """A moment at which no grant has ended by time alone."""
+MOST_NAMED = 100
+"""For more purposes than these an event says that all are revoked, so that its header stays small."""
 SKEW_US = 600_000_000
 """How far ahead of the log's clock a told time may be: 10 minutes."""
 
@@ -72,7 +74,7 @@ def lowered(
     now_us: int,
 ) -> tuple[str, ...]:
     """Purposes for which some check was ALLOWED with `before` and is not with `after`, now or but for open ends."""
-    return tuple(
+    found = tuple(
         purpose.id
         for purpose in map(group.catalogue.purpose, purposes)
         if any(
@@ -81,6 +83,7 @@ def lowered(
             for moment in (now_us, BEFORE_ANY_END_US)
         )
     )
+    return found if len(found) <= MOST_NAMED else (ALL,)
 
 
 @lru_cache(maxsize=4096)

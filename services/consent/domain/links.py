@@ -105,13 +105,12 @@ def _parts(keys: Sequence[bytes], pairs: frozenset[Pair]) -> list[list[bytes]]:
 
 
 def _carried(everyone: dict[bytes, Person], key: bytes, leaving: Sequence[bytes]) -> tuple[tuple[str, int, int], ...]:
-    """The protective acts of those leaving, made while linked with this person."""
-    found = {
-        (purpose, int(act.kind), act.effective_us)
-        for other in leaving
-        for purpose, act in everyone[other].state.protective_since(everyone[other].state.since[key])
-    }
-    return tuple(sorted(found))
+    """The strongest protective act for each purpose that those leaving made while linked with this person."""
+    strongest: dict[str, tuple[int, int]] = {}
+    for other in leaving:
+        for purpose, act in everyone[other].state.protective_since(everyone[other].state.since[key]):
+            strongest[purpose] = max(strongest.get(purpose, (act.effective_us, 0)), (act.effective_us, int(act.kind)))
+    return tuple(sorted((purpose, kind, effective_us) for purpose, (effective_us, kind) in strongest.items()))
 
 
 def _with(state: PersonState, carried: Sequence[tuple[str, int, int]], at: Moment) -> PersonState:

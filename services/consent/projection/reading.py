@@ -17,6 +17,7 @@ Question: TypeAlias = tuple[str, bytes, str]
 """(tenant, person or b"" for one never seen, purpose)."""
 
 _HEAD = "SELECT q.i, (SELECT position FROM log_head), c.version, p.flags, s.act FROM q "
+_CATALOGUE = "LEFT JOIN catalogue c ON c.tenant = q.tenant"
 _OWN = """
 LEFT JOIN person p ON p.person = q.person
 LEFT JOIN consent_state s ON s.person = q.person AND s.purpose = q.purpose
@@ -28,7 +29,7 @@ LEFT JOIN consent_state s ON s.person = l.member AND s.purpose = q.purpose"""
 
 _ARRAYS = (
     "WITH q AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[]) "
-    "AS t (i, tenant, person, purpose)) " + _HEAD + "LEFT JOIN catalogue c ON c.tenant = q.tenant" + _OWN
+    "AS t (i, tenant, person, purpose)) " + _HEAD + _CATALOGUE + _OWN
 )
 _ONE = """
 SELECT 0, (SELECT position FROM log_head), c.version, p.flags, s.act FROM (SELECT 1) one
@@ -84,15 +85,14 @@ async def read(store: Store, questions: Sequence[Question]) -> list[Found]:
 
 
 async def _read_values(store: Store, questions: Sequence[Question]) -> Sequence[Any]:
-    """On SQLite the questions of one call are of one tenant. Padding asks for nobody, and is cut off."""
+    """On SQLite. Padding asks for nobody, and is cut off."""
     count = len(questions)
     size = next(s for s in _SIZES if s >= count)
-    arguments = chain(questions[0][:1], *((person, purpose) for _, person, purpose in questions))
-    rows = await store.read(_values(size), *arguments, *(b"", "") * (size - count))
-    return rows if size == count else [row for row in rows if row[0] < count]
+    rows = await store.read(_values(size), *chain.from_iterable(questions), *("", b"", "") * (size - count))
+    return rows if size == count else [row for row in rows if -1 - count < row[0] < count]
 
 
 @lru_cache
 def _values(size: int) -> str:
-    rows = ", ".join(f"({i}, ${2 * i + 2}, ${2 * i + 3})" for i in range(size))
-    return f"WITH q (i, person, purpose) AS (VALUES {rows}) " + _HEAD + "LEFT JOIN catalogue c ON c.tenant = $1" + _OWN
+    rows = ", ".join(f"({i}, ${3 * i + 1}, ${3 * i + 2}, ${3 * i + 3})" for i in range(size))
+    return f"WITH q (i, tenant, person, purpose) AS (VALUES {rows}) " + _HEAD + _CATALOGUE + _OWN

@@ -1,24 +1,36 @@
 """Dropping the tables and making them again from the log, while writing goes on.
 
-- Streams are folded one after another into shadow tables, outside any lock.
-- Then, in one transaction that holds the log's head: what was written meanwhile is folded again, both digests are
-  taken, and the shadows take the tables' place. A crash before that commit leaves the old tables as they were.
+- Streams are folded one after another into shadow tables, outside any lock; then those that were written meanwhile,
+  until few are left.
+- Then, in one transaction that holds the log's head: the last few are folded, both digests are taken, and the shadows
+  take the tables' names. A crash before that commit leaves the old tables as they were.
 - Rows are made by the same code as in normal work (`tables.Rows`).
+- Two rebuilds at once disturb each other; the shadows are counted against the log before they are taken, so that no
+  partial table ever is.
 """
 
 import hashlib
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from consentledger.store.ledger import Entry, Store, Transaction
+from consentledger.store.dialects import render
+from consentledger.store.ledger import Entry, Store, StoreUnavailable, Transaction
 from services.consent.memory import Aggregates
-from services.consent.projection.tables import KEYS, Rows
+from services.consent.projection.tables import KEYS, Rows, create
 
+SHADOW = "_rebuild"
 _CHUNK = 500
+_FEW = 100
 _PAGE = 5_000
 _STREAMS = "SELECT stream FROM event WHERE version = 1 AND stream > $1 ORDER BY stream LIMIT $2"
 _COUNT = "SELECT count(*) FROM event WHERE version = 1"
-_SINCE = "SELECT DISTINCT stream FROM event WHERE position > $1"
+_SHADOWED = f"SELECT (SELECT count(*) FROM person{SHADOW}) + (SELECT count(*) FROM catalogue{SHADOW})"
+_SINCE = "SELECT DISTINCT stream FROM event WHERE position > $1 AND position <= $2"
+
+
+class Disturbed(StoreUnavailable):
+    """The shadows are not whole: another rebuild ran at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +45,33 @@ class Rebuilt:
 
 
 async def rebuild(store: Store, progress: Callable[[int, int], None] = lambda done, of: None) -> Rebuilt:
-    """Rebuild every table. `progress(streams done, streams in all)` is called now and then."""
-    start = (await store.head()).position
+    """Rebuild every table. `progress(streams done, streams in all)` is called now and then. Raises Disturbed."""
+    folded = (await store.head()).position
     total = int((await store.read(_COUNT))[0][0])
     async with store.write() as tx:
         for table in KEYS:
-            await _run(tx, f"DROP TABLE IF EXISTS {table}_rebuild")
-            await _run(tx, f"CREATE TABLE {table}_rebuild AS SELECT * FROM {table} WHERE 1 = 0")
+            await _run(tx, f"DROP TABLE IF EXISTS {table}{SHADOW}")
+        for sql in create(SHADOW, f"consent_state_due_{secrets.token_hex(4)}"):
+            await _run(tx, render(store.dialect, sql))
     done, last = 0, b""
     while found := [row[0] for row in await store.read(_STREAMS, last, _CHUNK)]:
         rows = _fold(await store.streams(found))
         async with store.write() as tx:
-            await rows.flush(tx, "_rebuild")
+            await _replace(tx, found, rows)
         done, last = done + len(found), found[-1]
         progress(done, max(total, done))
+    while True:
+        head = (await store.head()).position
+        changed = [row[0] for row in await store.read(_SINCE, folded, head)]
+        if len(changed) <= _FEW:
+            break
+        for some in _chunks(changed):
+            rows = _fold(await store.streams(some))
+            async with store.write() as tx:
+                await _replace(tx, some, rows)
+        folded = head
     async with store.write() as tx:
-        return await _finish(tx, start, done)
+        return await _finish(tx, folded, done)
 
 
 async def digest(tx: Transaction, suffix: str = "") -> str:
@@ -72,23 +95,27 @@ async def digest(tx: Transaction, suffix: str = "") -> str:
     return sha.hexdigest()
 
 
-async def _finish(tx: Transaction, start: int, done: int) -> Rebuilt:
-    changed = [row[0] for row in await tx.fetch(_SINCE, start)]
-    for n in range(0, len(changed), _CHUNK):
-        some = changed[n : n + _CHUNK]
-        rows = _fold(await tx.events_after([(stream, 0) for stream in some]))
-        for table in KEYS:
-            if table == "catalogue":
-                await tx.executemany("DELETE FROM catalogue_rebuild WHERE stream = $1", [(s,) for s in some])
-            else:
-                await tx.executemany(f"DELETE FROM {table}_rebuild WHERE person = $1", [(s,) for s in some])
-        await rows.flush(tx, "_rebuild")
-    before, after = await digest(tx), await digest(tx, "_rebuild")
+async def _finish(tx: Transaction, folded: int, done: int) -> Rebuilt:
+    for some in _chunks([row[0] for row in await tx.fetch(_SINCE, folded, tx.head.position)]):
+        await _replace(tx, some, _fold(await tx.events_after([(stream, 0) for stream in some])))
+    if await tx.fetch(_SHADOWED) != await tx.fetch(_COUNT):
+        raise Disturbed("another rebuild ran at the same time: run it again")
+    before, after = await digest(tx), await digest(tx, SHADOW)
     for table in KEYS:
-        await _run(tx, f"DELETE FROM {table}")
-        await _run(tx, f"INSERT INTO {table} SELECT * FROM {table}_rebuild")
-        await _run(tx, f"DROP TABLE {table}_rebuild")
+        await _run(tx, f"DROP TABLE {table}")
+        await _run(tx, f"ALTER TABLE {table}{SHADOW} RENAME TO {table}")
     return Rebuilt(done, before, after)
+
+
+async def _replace(tx: Transaction, streams: Sequence[bytes], rows: Rows) -> None:
+    for table in KEYS:
+        column = "stream" if table == "catalogue" else "person"
+        await tx.executemany(f"DELETE FROM {table}{SHADOW} WHERE {column} = $1", [(s,) for s in streams])
+    await rows.flush(tx, SHADOW)
+
+
+def _chunks(streams: Sequence[bytes]) -> list[Sequence[bytes]]:
+    return [streams[n : n + _CHUNK] for n in range(0, len(streams), _CHUNK)]
 
 
 def _fold(entries: Sequence[Entry]) -> Rows:

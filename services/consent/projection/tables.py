@@ -28,25 +28,26 @@ KEYS = {
 }
 """Every table, and its key."""
 
-MIGRATIONS = (
-    Migration(
-        1,
-        "what stands now",
-        (
-            "CREATE TABLE person (person {bytes} PRIMARY KEY, tenant text NOT NULL, flags {bytes} NOT NULL) "
-            "{clustered}",
-            "CREATE TABLE consent_state (person {bytes} NOT NULL, purpose text NOT NULL, act {bytes} NOT NULL, "
-            "tenant text NOT NULL, version {int} NOT NULL, due_us {int}, PRIMARY KEY (person, purpose)) {clustered}",
-            "CREATE INDEX consent_state_due ON consent_state (due_us) WHERE due_us IS NOT NULL",
-            "CREATE TABLE person_link (person {bytes} NOT NULL, member {bytes} NOT NULL, "
-            "PRIMARY KEY (person, member)) {clustered}",
-            "CREATE TABLE preference (person {bytes} NOT NULL, channel text NOT NULL, topic text NOT NULL, "
-            "frequency text NOT NULL, language text NOT NULL, PRIMARY KEY (person, channel, topic)) {clustered}",
-            "CREATE TABLE catalogue (tenant text PRIMARY KEY, stream {bytes} NOT NULL, version {int} NOT NULL) "
-            "{clustered}",
-        ),
-    ),
-)
+_PERSON = "person {bytes} NOT NULL"
+DDL = {
+    "person": "person {bytes} PRIMARY KEY, tenant text NOT NULL, flags {bytes} NOT NULL",
+    "consent_state": f"{_PERSON}, purpose text NOT NULL, act {{bytes}} NOT NULL, tenant text NOT NULL, "
+    "version {int} NOT NULL, due_us {int}, PRIMARY KEY (person, purpose)",
+    "person_link": f"{_PERSON}, member {{bytes}} NOT NULL, PRIMARY KEY (person, member)",
+    "preference": f"{_PERSON}, channel text NOT NULL, topic text NOT NULL, frequency text NOT NULL, "
+    "language text NOT NULL, PRIMARY KEY (person, channel, topic)",
+    "catalogue": "tenant text PRIMARY KEY, stream {bytes} NOT NULL, version {int} NOT NULL",
+}
+"""What each table holds; a rebuild makes its shadows by the same words."""
+
+
+def create(suffix: str = "", index: str = "consent_state_due") -> list[str]:
+    """The statements that make every table, named with a suffix, and the one index."""
+    made = [f"CREATE TABLE {table}{suffix} ({columns}) {{clustered}}" for table, columns in DDL.items()]
+    return [*made, f"CREATE INDEX {index} ON consent_state{suffix} (due_us) WHERE due_us IS NOT NULL"]
+
+
+MIGRATIONS = (Migration(1, "what stands now", tuple(create())),)
 
 _COLUMNS = {
     "person": ("person", "tenant", "flags"),
