@@ -55,7 +55,7 @@ def migrate(store: StoreUrl = None, keys: KeysUrl = None, data: Data = None) -> 
 
 
 def keyring(file: Annotated[Path, typer.Argument(help="Where; never overwritten.")]) -> None:
-    """Make a keyring for services that share a store. Whoever has it and the key store can open everything: guard it."""
+    """Make a keyring for services that share a store. With it and the key store everything can be opened: guard it."""
     try:
         FileKeyring.create(file)
     except (KeyringUnusable, OSError) as refusal:
@@ -150,9 +150,6 @@ async def _rebuild_bus(settings: ServiceSettings) -> list[str]:
                 if name == "notifier" and await stream_state(bus, ENFORCE) is None:
                     again = await rebuild_enforce(store, bus, enforce_stream())
                     made.append(f"{ENFORCE} ({again} obligations sent again)")
-                if name == "notifier" and await stream_state(bus, "ENFORCE") is None:
-                    await rebuild_enforce(store, bus, enforce_stream())
-                    made.append("ENFORCE")
             finally:
                 await store.close()
     finally:

@@ -127,7 +127,7 @@ class PullLoop:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End at once, also inside the handler; what is not acknowledged will be delivered again."""
+        """End at once, also inside the handler; what is not acknowledged is given back, to be delivered again."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -144,11 +144,20 @@ class PullLoop:
                     while True:
                         messages = await pull.take()
                         delay = 0.05
-                        await self._handle(messages)
+                        await self._handle_or_give_back(messages)
             except Exception as failure:
                 self._tell(failure, None)
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, 1.0)
+
+    async def _handle_or_give_back(self, messages: list[Message]) -> None:
+        try:
+            await self._handle(messages)
+        except asyncio.CancelledError:
+            # Stopped with these in hand: whoever comes next gets them first, not after `ack_wait` and later ones.
+            for message in messages:
+                await message.nak()
+            raise
 
     async def _handle(self, messages: list[Message]) -> None:
         try:

@@ -47,9 +47,11 @@ READING = {"default_transaction_read_only": "on", "statement_timeout": str(int(C
 
 LOST = (
     asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
-    asyncpg.IdleInTransactionSessionTimeoutError, asyncpg.InterfaceError, OSError,
+    asyncpg.IdleInTransactionSessionTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
 )  # fmt: skip
-"""The connection is gone or going. (TimeoutError is an OSError.)"""
+"""The connection is gone or going. (TimeoutError is an OSError. InternalClientError is what the driver raises for a
+connection on which the server has said goodbye while it was idle.)
+"""
 
 
 def translation(error: Exception) -> Exception:

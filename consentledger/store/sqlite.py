@@ -13,7 +13,8 @@ from typing import Any
 from consentledger.store.dialects import Dialect, among
 from consentledger.store.ledger import Answered, Entry, Head, RequestKey, Row, WriteRefused
 from consentledger.store.schema import ANSWER, ENTRY, READ_HEAD, Migration, log_schema, refuse_gap
-from consentledger.store.sqlite_file import SqliteFile, SqliteWork
+from consentledger.store.sqlite_file import SqliteFile
+from consentledger.store.sqlite_work import SqliteWork
 
 NEWER_IN_STREAM = f"SELECT {ENTRY} FROM event WHERE stream = ?1 AND version > ?2 ORDER BY version"
 ONE_ANSWER = f"SELECT {ANSWER} FROM answer WHERE tenant = ?1 AND method = ?2 AND request_id = ?3"

@@ -15,7 +15,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import LifoQueue
@@ -24,66 +24,24 @@ from urllib.parse import quote
 
 from consentledger.store import schema as schemas
 from consentledger.store.dialects import Dialect, numbered, render
-from consentledger.store.ledger import OutcomeUnknown, Row, StoreUnavailable, WriteRefused
+from consentledger.store.ledger import OutcomeUnknown, Row, StoreUnavailable
 from consentledger.store.schema import Schema
+from consentledger.store.sqlite_work import SqliteWork, translation
 
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
 SCANNERS = 2
-SMALL = 32
-"""Up to so many rows are written, or values looked up, without a hop to the writer thread."""
 MOST_TO_LOOK_FOR = 64
 """Deleted values that are searched for in the file; for more it is quicker to write the file anew."""
 SURELY_NOT_COMMITTED = ("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_CONSTRAINT")
 """Errors of COMMIT after which its last frame cannot be in the log; a failed sync, for one, leaves it there."""
 
 
-def _translation(error: sqlite3.Error) -> Exception:
-    """Our error for SQLite's, without its text. Defects (SQLITE_ERROR, misuse) stay what they are."""
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH")):
-        return WriteRefused(f"SQLite refused: {name}")
-    if not name or name in ("SQLITE_ERROR", "SQLITE_MISUSE", "SQLITE_RANGE"):
-        return error
-    return StoreUnavailable(f"SQLite: {name}")
-
-
 def _empty_log(connection: sqlite3.Connection) -> None:
     [(busy, *_)] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     if busy:
         raise StoreUnavailable("the write-ahead log is being read and could not be emptied")
-
-
-class SqliteWork:
-    """An open write transaction; it has the writing connection for itself."""
-
-    def __init__(self, file: "SqliteFile", first: Sequence[Row]) -> None:
-        self._file = file
-        self.first = first
-        self.open = True
-
-    async def fetch(self, sql: str, *args: Any) -> Sequence[Row]:
-        sql = numbered(sql)
-        return await self.call(lambda connection: connection.execute(sql, args).fetchall(), len(args))
-
-    async def executemany(self, sql: str, rows: Iterable[Row]) -> None:
-        sql, all_rows = numbered(sql), list(rows)
-        if all_rows:
-            await self.call(lambda connection: connection.executemany(sql, all_rows), len(all_rows))
-
-    async def call(self, step: Callable[[sqlite3.Connection], T], size: int) -> T:
-        """Run several statements together: here when `size`, the number of rows or values, is small."""
-
-        def guarded(connection: sqlite3.Connection) -> T:
-            # SQLite ends a transaction by itself after some errors; the next statement would then commit alone.
-            if not (self.open and connection.in_transaction):
-                raise StoreUnavailable("the transaction has ended")
-            return step(connection)
-
-        if size <= SMALL:
-            return self._file.on_the_spot(guarded)
-        return await self._file.on_writer(guarded)
 
 
 class SqliteFile:
@@ -226,7 +184,7 @@ class SqliteFile:
             rows: list[Row] = self._reader.execute(numbered(sql), args).fetchall()
             return rows
         except sqlite3.Error as error:
-            raise _translation(error) from None
+            raise translation(error) from None
 
     async def scan(self, sql: str, *args: Any) -> Sequence[Row]:
         """See `Database.scan`."""
@@ -296,7 +254,7 @@ class SqliteFile:
         try:
             return step(self._write_connection)
         except sqlite3.Error as error:
-            raise _translation(error) from None
+            raise translation(error) from None
 
     async def on_writer(self, step: Callable[[sqlite3.Connection], T]) -> T:
         """Run `step` on the writer thread."""
@@ -308,4 +266,4 @@ class SqliteFile:
         try:
             return await asyncio.get_running_loop().run_in_executor(executor, step)
         except sqlite3.Error as error:
-            raise _translation(error) from None
+            raise translation(error) from None

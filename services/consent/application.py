@@ -26,6 +26,7 @@ from services.consent.catalogues import Catalogues
 from services.consent.commands import Act, Rule, Scene, Who
 from services.consent.directory import Directory
 from services.consent.domain import consent, links, preferences
+from services.consent.domain.decision import State
 from services.consent.domain.group import Group, Standing
 from services.consent.memory import Aggregates
 from services.consent.wire import child_birth_from, choice_from, collected_from, micros, personal_from, state_to
@@ -90,6 +91,8 @@ class Application:
         seen = gpc_on(r.sec_gpc)
 
         def rule(scene: Scene) -> Message:
+            if not seen and not scene.knows():
+                return cs.RecordSignalResponse(states=map(state_to, _unknown(scene)), consistency_token=_token(scene))
             group = scene.group()
             if seen or r.ended:
                 consent.signal(group, scene.at, kind=int(r.kind), on=seen, collected=collected, personal=personal)
@@ -234,6 +237,10 @@ def _all(group: Group, scene: Scene) -> list[Standing]:
     return group.standing(group.all_purposes(), scene.at.recorded_us)
 
 
+def _unknown(scene: Scene) -> list[Standing]:
+    return [Standing(purpose, State.UNKNOWN, None) for purpose in sorted(scene.catalogue().purposes)]
+
+
 def _refusal(
     r: cs.WithdrawConsentRequest | cs.RecordObjectionRequest,
     answer: Callable[..., Message],
@@ -264,7 +271,9 @@ def _restriction(
     collected, personal = collected_from(r.context), personal_from(r.context, r.reason)
 
     def rule(scene: Scene) -> Message:
-        consent.restrict(scene.group(), scene.at, restricted=restricted, collected=collected, personal=personal)
+        if restricted or scene.knows():  # there is nothing to lift for a person never seen
+            consent.restrict(scene.group(), scene.at, restricted=restricted, collected=collected, personal=personal)
+        scene.catalogue()
         return answer(consistency_token=_token(scene))
 
     return rule

@@ -31,6 +31,8 @@ from services.consent.verdicts import Verdicts
 from services.consent.wire import micros, number, stamp
 
 NOBODY = b""
+JUST_NOW_US = 1_000_000
+"""How long ago still counts as now, for callers who write the time down before they ask."""
 
 
 def boot_clock() -> float:
@@ -97,12 +99,14 @@ class Checks:
 
     async def _past(self, r: cs.CheckConsentRequest, question: Question) -> cs.CheckConsentResponse:
         """A decision about a past moment; the future is an error."""
-        now_us = self._clock()
+        clock_us, head = self._clock(), await self._store.head()
+        now_us = max(clock_us, head.recorded_us)
         as_of_us = micros(r.as_of) if r.HasField("as_of") else now_us
         known_us = micros(r.known_at) if r.HasField("known_at") else FOR_EVER
         if as_of_us > now_us or (r.HasField("known_at") and known_us > now_us):
             raise LedgerError(Reason.AS_OF_IN_FUTURE)
-        head = await self._store.head()
+        if head.recorded_us > clock_us:  # another replica's clock is ahead: who says "now" means what is there now
+            as_of_us, known_us = (now_us if t > clock_us - JUST_NOW_US else t for t in (as_of_us, known_us))
         if r.consistency.WhichOneof("requirement") == "at_least_as_fresh":
             self.require_fresh(r.consistency, head.position)
         catalogue = await catalogue_at(self._store, r.tenant, as_of_us, known_us)

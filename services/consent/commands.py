@@ -68,6 +68,10 @@ class Scene:
         self._new[aggregate.id.bytes] = aggregate
         self._touched[aggregate.id.bytes] = aggregate
 
+    def knows(self, index: int = 0) -> bool:
+        """Whether the command's person has events."""
+        return self._memory.person(self.who[index].person) is not None
+
     def person(self, index: int = 0) -> Person:
         """The command's person; opened now if this is their first event."""
         who = self.who[index]

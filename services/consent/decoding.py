@@ -117,6 +117,8 @@ def _load_linked(common: dict[str, Any], leaf: ev.LedgerEntry) -> Any:
         members=tuple(body.members),
         pairs=tuple((p.left, p.right) for p in body.pairs),
         carried=tuple((c.purpose, _CARRIED_KIND[int(c.state)], micros(c.effective_at)) for c in body.carried),
+        carried_signal=body.carried_signal,
+        carried_restriction=body.carried_restriction,
         undone=body.undone,
     )
 
@@ -134,7 +136,7 @@ def _load_tenant(common: dict[str, Any], leaf: ev.LedgerEntry) -> Any:
     tenant = tenant_from(leaf.header.tenant_changed.tenant)
     if leaf.type == Catalogue.Created.TOPIC:
         return _event(Catalogue.Created, **common, originator_topic=Catalogue.TOPIC, tenant=tenant)
-    return _event(Catalogue.TenantUpdated, **common, tenant=tenant)
+    return _event(Catalogue.TenantUpdated, **common, tenant=tenant, revokes=leaf.header.tenant_changed.revokes)
 
 
 def _load_purpose(common: dict[str, Any], leaf: ev.LedgerEntry) -> Any:

@@ -104,6 +104,8 @@ def _linked(header: ev.EventHeader, event: Any) -> None:
         state = number(CARRIED[Kind(kind)])
         _set(body.carried.add(purpose=purpose, state=state).effective_at, effective_us)
     body.undone = event.undone
+    body.carried_signal = event.carried_signal
+    body.carried_restriction = event.carried_restriction
 
 
 def _preferred(header: ev.EventHeader, event: Any) -> None:
@@ -114,6 +116,7 @@ def _preferred(header: ev.EventHeader, event: Any) -> None:
 
 def _tenant(header: ev.EventHeader, event: Any) -> None:
     header.tenant_changed.tenant.CopyFrom(tenant_to(event.tenant))
+    header.tenant_changed.revokes = getattr(event, "revokes", False)
 
 
 def _purpose(header: ev.EventHeader, event: Any) -> None:

@@ -5,7 +5,8 @@ flags, and what of the act a decision depends on. Nothing about a person is in t
 kept, but decided each time:
 
 - persons who are linked, and whatever stands for a person as a whole (signal, restriction, erasure, withdrawal of all);
-- a grant that ends, and any regime that lets grants lapse: there the clock has a say.
+- a grant that ends, a regime that lets grants lapse, a purpose whose basis could once be refused and no longer can:
+  there a time has a say.
 """
 
 from typing import TypeAlias
@@ -36,7 +37,9 @@ class Verdicts:
     ) -> tuple[Verdict, int]:
         """(verdict, position of the evidence): the position is not the kept verdict's own."""
         act = found.act
-        if found.linked or self._lapsing or person_wide(found.flags) or (act and act[WHAT + 2 : WHAT + 10] != _NO_END):
+        definition = catalogue.purpose(purpose)
+        timed = definition.asked_until_us or self._lapsing or (act and act[WHAT + 2 : WHAT + 10] != _NO_END)
+        if timed or found.linked or person_wide(found.flags):
             verdict = self.decide(catalogue, purpose, jurisdiction, found.persons(purpose), now_us)
             return verdict, verdict.position
         kept = self._of(catalogue)

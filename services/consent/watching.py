@@ -6,6 +6,7 @@ The cursor is a position, so it never expires; memory is one chunk.
 from collections.abc import AsyncIterator
 from time import monotonic
 
+from consentledger.errors import LedgerError, Reason
 from consentledger.store.follower import Bell
 from consentledger.store.ledger import Entry, Store
 from consentledger.v1 import consent_service_pb2 as cs
@@ -34,6 +35,8 @@ class Watching:
         await self._catalogues.require(r.tenant)
         persons = await self._persons(r) if r.HasField("subject") else None
         head = (await self._store.head()).position
+        if r.from_position > head + 1:
+            raise LedgerError(Reason.TOKEN_AHEAD)
         after = r.from_position - 1 if r.from_position else head
         heartbeat = float(r.heartbeat_seconds or 10)
         due = monotonic() + (heartbeat if r.from_position else 0.0)
@@ -41,6 +44,8 @@ class Watching:
         while True:
             count = self._bell.count
             head = (await self._store.head()).position
+            if persons is not None and not persons and head > after:
+                persons = await self._persons(r)  # nobody by that name until now
             entries = await self._store.entries(after, CHUNK, upto=head, tenant=r.tenant) if head > after else ()
             for entry in entries:
                 after = entry.position

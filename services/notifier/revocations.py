@@ -1,7 +1,8 @@
 """Which ledger entries revoke, and what. Reads leaves; no I/O.
 
 - Whatever act of a person names `revoked_purposes` revokes them, whichever its type: a new kind of act needs no change.
-- Of the catalogue, a purpose change that revokes does, and a material notice, for its purposes or else for all.
+- Of the catalogue, a purpose change that revokes does, a material notice for its purposes or else for all, and another
+  default jurisdiction of the tenant for all.
 - An entry of a format or kind that is not known here is refused, never skipped: it might revoke. Whoever upgrades the
   services upgrades the notifier first.
 """
@@ -32,6 +33,8 @@ def revocation_of(position: int, leaf: bytes) -> Revocation | None:
     person = entry.stream
     if kind == "purpose_changed":
         purposes, person = ([body.purpose.id] if body.revokes else []), b""
+    elif kind == "tenant_changed":
+        purposes, person = ([ALL] if body.revokes else []), b""
     elif kind == "notice_published":
         purposes, person = (list(body.notice.purposes) or [ALL] if body.notice.material else []), b""
     else:

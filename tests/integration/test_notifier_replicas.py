@@ -8,6 +8,7 @@ from consentledger.store.open import open_store
 from services.notifier.projection.rebuild import rebuild
 from services.notifier.projection.tables import MIGRATIONS
 from services.notifier.service import NotifierConfig, build
+from tests.support.nats import eventually
 from tests.support.notifier import ADA, BEA, world
 
 TABLES = ("downstream", "obligation", "dispatch")
@@ -33,7 +34,7 @@ async def test_two_replicas_make_and_send_each_obligation_once(tmp_path: Path, p
         assert [o.ledger_position for o in await w.obligations()] == positions
         assert (await w.stream("ENFORCE"))["last_seq"] == 100
         assert [o.ledger_position for o in w.got["mailer"]] == positions
-        assert w.service.alarms() == {}
+        await eventually(lambda: w.service.alarms() == {})
 
 
 async def test_the_tables_can_be_made_anew_from_the_log(tmp_path: Path, store_url: str) -> None:

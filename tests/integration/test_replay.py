@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from consentledger.crypto.envelope import CannotOpen, event_aad
+from consentledger.crypto.envelope import CannotOpen, DataKey, event_aad
 from consentledger.crypto.keyring import FileKeyring
 from consentledger.errors import LedgerError
 from consentledger.rpc.channel import call as ask
@@ -17,9 +17,8 @@ from consentledger.v1 import audit_service_pb2 as au
 from consentledger.v1 import consent_service_pb2 as cs
 from consentledger.v1 import events_pb2 as ev
 from consentledger.v1 import types_pb2 as ty
-from services.consent.directory import Directory
 from tests.integration.test_watch import grant, head, withdraw
-from tests.support.consent import NOTICE, TENANT, Ledger, clock, email, ledger, request_id
+from tests.support.consent import NOTICE, TENANT, Ledger, email, ledger, request_id
 from tests.support.nats import nats_server
 
 
@@ -110,8 +109,10 @@ async def test_each_leaf_binds_its_ciphertext_and_what_is_in_it(tmp_path: Path, 
         await grant(running, "ada")  # nothing personal but the identifier, which is not said again
         stored = [e for e in await running.store.entries(0, 1_000) if e.type.startswith(("subject", "consent"))]
         assert [e.ciphertext is not None for e in stored] == [True, True, False]
-        directory = Directory(running.keystore, FileKeyring.open(tmp_path / "keyring.json"), clock)
-        key = (await directory.keys(TENANT, [stored[0].stream]))[stored[0].stream]
+        person = stored[0].stream
+        wrapped = (await running.keystore.wrapped([person]))[person]
+        keyring = FileKeyring.open(tmp_path / "keyring.json")
+        key = DataKey(keyring.unwrap(wrapped, b"person\0" + TENANT.encode() + b"\0" + person))
         for entry in stored[:2]:
             leaf = ev.LedgerEntry.FromString(entry.leaf)
             assert entry.ciphertext is not None

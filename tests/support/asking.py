@@ -9,7 +9,8 @@ from consentledger.rpc import channel
 from consentledger.v1 import consent_service_pb2 as cs
 from consentledger.v1 import purpose_service_pb2 as ps
 from consentledger.v1 import types_pb2 as ty
-from tests.support.consent import NOTICE, TENANT, Ledger, email, request_id
+from consentledger.v1.events_pb2 import LedgerEntry
+from tests.support.consent import GENERAL, NOTICE, TENANT, Ledger, email, request_id
 
 SECOND = 1_000_000
 MAIL = "marketing.email"
@@ -48,10 +49,11 @@ async def why(running: Ledger, name: str, purpose: str = MAIL, place: str = "DE"
 
 
 async def grant(running: Ledger, name: str, *purposes: str, deny: bool = False, **fields: Any) -> Any:
-    """RecordConsent."""
+    """RecordConsent, for `MAIL` unless told otherwise; the notice speaks of what is granted."""
+    notice = NOTICE if set(purposes) <= {MAIL} else GENERAL
     choice: dict[str, Any] = {k: fields.pop(k) for k in ("expires_at", "explicit") if k in fields}
     request = cs.RecordConsentRequest(
-        **{"request_id": request_id(), "tenant": TENANT, "notice_version": NOTICE, **fields}, subject=email(name)
+        **{"request_id": request_id(), "tenant": TENANT, "notice_version": notice, **fields}, subject=email(name)
     )
     for purpose in purposes or (MAIL,):
         request.choices.add(purpose=purpose, choice=ty.CHOICE_DENY if deny else ty.CHOICE_GRANT, **choice)
@@ -97,8 +99,6 @@ async def define(running: Ledger, purpose: str, **bases: str) -> None:
 
 async def newest(running: Ledger, kind: str) -> Any:
     """The header of the newest event of a type."""
-    from consentledger.v1.events_pb2 import LedgerEntry
-
     found = await running.store.entries(0, 10_000, types=[kind])
     header = LedgerEntry.FromString(found[-1].leaf).header
     return getattr(header, header.WhichOneof("kind") or "")

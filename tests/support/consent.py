@@ -36,6 +36,8 @@ CATALOGUE = Path(__file__).parents[2] / "examples" / "catalogue"
 TENANT = "default"
 NOTICE = "marketing-2026-02-de"
 """A notice of the example catalogue that is not stale and covers the marketing purposes."""
+GENERAL = "general-1"
+"""A notice that speaks of every purpose; not of the example catalogue."""
 
 
 def clock() -> int:
@@ -77,7 +79,8 @@ class Ledger:
                 purpose_service_pb2.CreatePurposeRequest(request_id=request_id(), tenant=TENANT, purpose=purpose),
                 10,
             )
-        for raw in json.loads((CATALOGUE / "notices.json").read_text())["notices"]:
+        general = {"id": "general", "version": GENERAL, "language": "en", "text": "All that we do with your data."}
+        for raw in [*json.loads((CATALOGUE / "notices.json").read_text())["notices"], general]:
             notice = ParseDict(raw, ev.Notice())
             await channel.call(
                 self.purposes.PublishNotice,

@@ -26,6 +26,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -37,6 +38,16 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 START_LIMIT_S = 30.0
+
+# Runs in the child before PostgreSQL replaces it. Python's own `user=` forks, and a fork of a process in which gRPC has
+# threads can crash or hang before it gets to the program.
+_AS_ANOTHER = """
+import os, sys
+os.setgroups([])
+os.setgid(int(sys.argv[2]))
+os.setuid(int(sys.argv[1]))
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class PostgresMissing(Exception):
@@ -83,7 +94,7 @@ class Postgres(External):
         self._data = folder / "data"
         self._log = folder / "log"
         self._settings = {"port": str(_free_port()), **settings}
-        self._as_nobody: dict[str, Any] = {}
+        self._nobody: tuple[int, int] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         password = self._prepare()
         super().__init__(f"postgresql://postgres:{password}@127.0.0.1:{self._settings['port']}/postgres")
@@ -93,21 +104,27 @@ class Postgres(External):
         self._folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
-            self._as_nobody = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            self._nobody = (nobody.pw_uid, nobody.pw_gid)
             _refuse_if_hidden(self._binaries)
             _refuse_if_hidden(self._folder.parent)
             os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
         secret = self._folder / "password"
         if not self._data.exists():
             secret.write_text(secrets.token_hex(16))
-            if self._as_nobody:
-                os.chown(secret, self._as_nobody["user"], self._as_nobody["group"])
+            if self._nobody is not None:
+                os.chown(secret, *self._nobody)
             command = [str(self._binaries / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "scram-sha-256"]
             command += [f"--pwfile={secret}", "--encoding=UTF8", "--locale=C"]
-            done = subprocess.run(command, capture_output=True, cwd="/", check=False, **self._as_nobody)
+            done = subprocess.run(self._as_nobody(command), capture_output=True, cwd="/", check=False)
             if done.returncode != 0:
                 raise PostgresMissing(f"initdb failed:\n{done.stderr.decode(errors='replace')}")
         return secret.read_text().strip()
+
+    def _as_nobody(self, command: list[str]) -> list[str]:
+        """The command as `nobody` runs it, if we are root; the process id stays the same."""
+        if self._nobody is None:
+            return command
+        return [sys.executable, "-I", "-S", "-c", _AS_ANOTHER, *map(str, self._nobody), *command]
 
     def start(self) -> None:
         """Start, or start again after `kill` or `stop`; returns when it accepts connections."""
@@ -117,9 +134,8 @@ class Postgres(External):
         while True:
             with open(self._log, "ab") as log:
                 self._process = subprocess.Popen(
-                    [self._binaries / "postgres", "-D", self._data, *options],
+                    self._as_nobody([str(self._binaries / "postgres"), "-D", str(self._data), *options]),
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
-                    **self._as_nobody,
                 )  # fmt: skip
             while self._process.poll() is None and time.monotonic() < deadline:
                 if self._is_ready():

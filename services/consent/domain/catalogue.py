@@ -7,7 +7,7 @@ One stream a tenant, so that its version says at once whether a reader's copy is
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import lru_cache
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -75,6 +75,8 @@ class PurposeDef:
     retired: bool = False
     version: int = 0
     notice_id: str = ""
+    asked_until_us: Mapping[str, int] = field(default_factory=dict)
+    """By regime: until when the basis was one that a person can refuse, where it no longer is. Not stored: folded."""
 
     def __hash__(self) -> int:
         return hash((self.id, self.version))
@@ -121,6 +123,7 @@ class Catalogue(Aggregate):
         position: int
         recorded_us: int
         tenant: TenantDef
+        revokes: bool
 
         def apply(self, aggregate: "Catalogue") -> None:
             """Fold."""
@@ -137,7 +140,9 @@ class Catalogue(Aggregate):
 
         def apply(self, aggregate: "Catalogue") -> None:
             """Fold."""
-            aggregate.purposes[self.purpose.id] = self.purpose
+            old = aggregate.purposes.get(self.purpose.id)
+            asked = _asked_until(old, self.purpose, self.recorded_us)
+            aggregate.purposes[self.purpose.id] = replace(self.purpose, asked_until_us=asked)
 
     class NoticePublished(Aggregate.Event):
         """A notice version was published."""
@@ -192,17 +197,34 @@ class Catalogue(Aggregate):
     def stale(self, notice_version: str, purpose: str) -> bool:
         """Whether a grant for this purpose under this notice version no longer counts."""
         notice = self.notices.get(notice_version)
-        if notice is None:
+        if notice is None or not covers(notice, purpose):
             return True
         newest = self.material
         return notice.ordinal < max(newest.get((notice.id, purpose), 0), newest.get((notice.id, "*"), 0))
+
+
+def covers(notice: NoticeDef, purpose: str) -> bool:
+    """Whether a notice speaks of a purpose: it names it, or it names none and speaks of all."""
+    return not notice.purposes or purpose in notice.purposes
+
+
+def _asked_until(old: PurposeDef | None, new: PurposeDef, recorded_us: int) -> dict[str, int]:
+    """A change of basis never lifts a refusal that stands: until when each basis was one that could be refused."""
+    if old is None:
+        return {}
+    asked = dict(old.asked_until_us)
+    for regime, basis in old.bases.items():
+        now = new.bases.get(regime)
+        if basis.strictness and not (now and now.strictness):
+            asked[regime] = recorded_us
+    return asked
 
 
 def update_tenant(c: Catalogue, tenant: TenantDef, at: Moment) -> None:
     """Replace the tenant's particulars; `tenant.version` other than 0 must be the one that stands."""
     _expect(tenant.version, c.tenant.version)
     new = replace(tenant, version=c.tenant.version + 1)
-    c.emit(c.TenantUpdated, at, tenant=new)
+    c.emit(c.TenantUpdated, at, tenant=new, revokes=new.default_jurisdiction != c.tenant.default_jurisdiction)
 
 
 def create_purpose(c: Catalogue, purpose: PurposeDef, at: Moment) -> None:

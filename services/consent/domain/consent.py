@@ -13,7 +13,7 @@ from consentledger.errors import LedgerError, Reason, invalid
 from consentledger.regimes.model import Regime
 from consentledger.store.moment import Moment
 from services.consent.domain.acts import Act, Kind, effective_time
-from services.consent.domain.catalogue import PurposeDef
+from services.consent.domain.catalogue import PurposeDef, covers
 from services.consent.domain.decision import DAY_US
 from services.consent.domain.group import Group, Standing, check_told_time, only_grants_more, regimes_for
 from services.consent.domain.person import Collected, Person
@@ -56,14 +56,21 @@ def record(
             raise LedgerError(Reason.NOTICE_UNKNOWN if notice else Reason.NOTICE_REQUIRED)
         told, notice = notice, ""
     ends = [_end_of_grant(group, choice, now_us, occurred_us, collected, child_birth) for choice in choices]
+    told_of = group.catalogue.notices.get(notice)
+    if (
+        told_of is not None
+        and not collected.imported
+        and not all(covers(told_of, c.purpose) for c in choices if c.grant)
+    ):
+        raise invalid("notice_version", "a notice that speaks of the purpose")
     revoked = []
-    after = state.copy()
+    after = group.after(collected.jurisdiction)
     for choice, end in zip(choices, ends, strict=True):
         kind = Kind.GRANT if choice.grant else Kind.DENY
         effective_us = effective_time(kind, occurred_us, now_us)
         act = Act(kind, effective_us, now_us, at.position + 1, 0, notice, choice.explicit, end)
         after.put(choice.purpose, act)
-        clear = only_grants_more(group, choice.purpose, act)
+        clear = only_grants_more(group, choice.purpose, act, after)
         revoked.append(() if clear else group.lowered(after, (choice.purpose,), now_us))
     made = {}
     for choice, end, lower in zip(choices, ends, revoked, strict=True):
@@ -116,7 +123,7 @@ def _refuse(
     check_told_time(occurred_us, now_us)
     kind = Kind.OBJECT if objection else Kind.WITHDRAW
     act = Act(kind, effective_time(kind, occurred_us, now_us), now_us, at.position + 1, 0)
-    after = group.person.state.copy()
+    after = group.after(collected.jurisdiction)
     for purpose in purposes or (ALL,):
         if purpose != ALL:
             group.catalogue.purpose(purpose)
@@ -137,7 +144,7 @@ def signal(group: Group, at: Moment, *, kind: int, on: bool, collected: Collecte
     state = group.person.state
     if state.erasing or state.signal_on == on:
         return
-    after = replace(state.copy(), signal_on=on, signal_position=at.position + 1)
+    after = replace(group.after(collected.jurisdiction), signal_on=on, signal_position=at.position + 1)
     group.person.emit(
         Person.SignalRecorded,
         at,
@@ -156,7 +163,7 @@ def restrict(group: Group, at: Moment, *, restricted: bool, collected: Collected
         raise LedgerError(Reason.ERASURE_IN_PROGRESS)
     if state.restricted == restricted:
         return
-    after = replace(state.copy(), restricted=restricted)
+    after = replace(group.after(collected.jurisdiction), restricted=restricted)
     group.person.emit(
         Person.RestrictionChanged,
         at,

@@ -174,6 +174,10 @@ def _under(
         if signal:
             return False, Why.UNIVERSAL_SIGNAL, signal, None
         return True, Why.NOT_OPTED_OUT, 0, None
+    asked_until_us = purpose.asked_until_us.get(regime.id, 0)
+    for act in sorted(acts, key=_by_kind, reverse=True):
+        if act.kind is not Kind.GRANT and act.effective_us <= asked_until_us:
+            return False, _REFUSED[act.kind][1], act.position, None  # a change of basis never lifts a refusal
     return True, Why.CONSENT_NOT_NEEDED, 0, None
 
 

@@ -3,6 +3,7 @@
 `lowered` finds the purposes that an act revokes: those for which a check that could be ALLOWED, under some regime that
 the purpose has a basis for, is NOT_ALLOWED from then on.
 
+- A place that becomes known can bring a regime that refuses: that revokes as well.
 - An end that has come but is not recorded has not been told to anybody. So a check counts as ALLOWED before the act
   also when only such an end stands against it: else an act between an end and its record would hide both.
 """
@@ -60,6 +61,16 @@ class Group:
         """Every purpose of the tenant, by id."""
         return sorted(self.catalogue.purposes)
 
+    def after(self, jurisdiction: str) -> PersonState:
+        """A copy of the person's state for an act that tells a place, to be changed as the act will change it.
+
+        The first place of a person who had no events displaces nothing: nobody was told otherwise.
+        """
+        state = self.person.state.copy()
+        if self.person.version > 1:
+            state.live_in(jurisdiction)
+        return state
+
     def lowered(self, after: PersonState, purposes: Iterable[str], now_us: int) -> tuple[str, ...]:
         """Purposes revoked when the person's own state becomes `after`."""
         others = [o.state for o in self.others]
@@ -74,16 +85,36 @@ def lowered(
     now_us: int,
 ) -> tuple[str, ...]:
     """Purposes for which some check was ALLOWED with `before` and is not with `after`, now or but for open ends."""
-    found = tuple(
+    found = {
         purpose.id
         for purpose in map(group.catalogue.purpose, purposes)
         if any(
-            _allows(group, purpose, regime, before, moment) and not _allows(group, purpose, regime, after, moment)
+            _allows(group, purpose, (regime,), before, moment) and not _allows(group, purpose, (regime,), after, moment)
             for regime in representatives(group.regimes, purpose)
             for moment in (now_us, BEFORE_ANY_END_US)
         )
-    )
-    return found if len(found) <= MOST_NAMED else (ALL,)
+    } | _displaced(group, before, after, now_us)
+    return tuple(sorted(found)) if len(found) <= MOST_NAMED else (ALL,)
+
+
+def _displaced(group: Group, before: Sequence[PersonState], after: Sequence[PersonState], now_us: int) -> set[str]:
+    """Purposes that the regimes of the places known before allowed, and those of a place added do not."""
+    old_places, new_places = ({p for s in states for p in s.jurisdictions} for states in (before, after))
+    if new_places <= old_places:
+        return set()
+    found = set()
+    for purpose in group.catalogue.purposes.values():
+        try:
+            old = regimes_for(group.regimes, group.catalogue, purpose, tuple(sorted(old_places)))
+            new = regimes_for(group.regimes, group.catalogue, purpose, tuple(sorted(new_places)))
+        except LedgerError:
+            continue  # no place was known before: no check could be answered
+        if any(
+            _allows(group, purpose, old, before, moment) and not _allows(group, purpose, new, after, moment)
+            for moment in (now_us, BEFORE_ANY_END_US)
+        ):
+            found.add(purpose.id)
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -92,15 +123,16 @@ def representatives(regimes: Regimes, purpose: PurposeDef) -> tuple[Regime, ...]
     found: dict[object, Regime] = {}
     for name, basis in purpose.bases.items():
         r = regimes.by_id[name]
-        case = (basis, r.explicit_for_special_category, r.stale_notice_tolerated, r.grant_validity_days)
+        asked = purpose.asked_until_us.get(name, 0)
+        case = (basis, r.explicit_for_special_category, r.stale_notice_tolerated, r.grant_validity_days, asked)
         found.setdefault(case, r)
     return tuple(found.values())
 
 
-def only_grants_more(group: Group, purpose: str, act: Act) -> bool:
-    """Whether a new grant surely revokes nothing: nobody is linked, and it replaces nothing, a refusal, or its like."""
+def only_grants_more(group: Group, purpose: str, act: Act, after: PersonState) -> bool:
+    """Whether a grant surely revokes nothing: alone, no new place, instead of nothing, of a refusal or of its like."""
     old = group.person.state.standing(purpose)
-    if group.others or act.protective:
+    if group.others or act.protective or after.jurisdictions != group.person.state.jurisdictions:
         return False
     if old is None or old.protective:
         return True
@@ -108,8 +140,10 @@ def only_grants_more(group: Group, purpose: str, act: Act) -> bool:
     return same and act.explicit >= old.explicit and act.effective_us >= old.effective_us
 
 
-def _allows(group: Group, purpose: PurposeDef, regime: Regime, states: Sequence[PersonState], now_us: int) -> bool:
-    return decide(purpose, states, (regime,), group.catalogue.stale, now_us).allowed
+def _allows(
+    group: Group, purpose: PurposeDef, regimes: Sequence[Regime], states: Sequence[PersonState], now_us: int
+) -> bool:
+    return decide(purpose, states, regimes, group.catalogue.stale, now_us).allowed
 
 
 def regimes_for(

@@ -4,11 +4,12 @@
   stream alone says who its person is linked with.
 - While linked, the more protective state of all members wins.
 - What is personal about the act is kept only with the two that were named: theirs are the keys at hand.
-- When parted, each takes over the protective acts that the others made while linked; grants stay where they were given.
+- When parted, each takes over the protective acts that the others made while linked, and a signal or restriction that
+  was set meanwhile and stands; grants stay where they were given.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from consentledger.errors import LedgerError, Reason, invalid
@@ -20,6 +21,17 @@ from services.consent.domain.state import PersonState
 
 LIMIT = 16
 """The most persons in one group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a person takes over from those who part from them."""
+
+    acts: tuple[tuple[str, int, int], ...]
+    """(purpose or "*", kind, effective time)."""
+    signal: bool
+    restriction: bool
+
 
 Pair: TypeAlias = tuple[bytes, bytes]
 
@@ -43,7 +55,7 @@ def link(left: Group, right: Group, at: Moment, *, collected: Collected, persona
     if len(everyone) > LIMIT:
         raise LedgerError(Reason.LINK_LIMIT)
     pairs = left.person.state.pairs | right.person.state.pairs | {pair}
-    after = [p.state for p in everyone.values()]
+    after = [_living(p.state, collected.jurisdiction) for p in everyone.values()]
     purposes = left.all_purposes()
     revoked = {
         p.id.bytes: lowered(g, [q.state for q in side], after, purposes, at.recorded_us)
@@ -60,6 +72,8 @@ def link(left: Group, right: Group, at: Moment, *, collected: Collected, persona
             members=tuple(sorted(k for k in everyone if k != key)),
             pairs=tuple(sorted(pairs)),
             carried=(),
+            carried_signal=False,
+            carried_restriction=False,
             undone=False,
         )
 
@@ -77,7 +91,7 @@ def undo(group: Group, other: Person, at: Moment, *, collected: Collected, perso
     before = [p.state.copy() for p in everyone.values()]
     parts = _parts(sorted(everyone), pairs)
     carried = {k: _carried(everyone, k, [o for o in everyone if o not in part]) for part in parts for k in part}
-    after = {k: _with(everyone[k].state, carried[k], at) for k in everyone}
+    after = {k: _with(_living(everyone[k].state, collected.jurisdiction), carried[k], at) for k in everyone}
     for part in parts:
         revoked = lowered(group, before, [after[k] for k in part], group.all_purposes(), at.recorded_us)
         for key in part:
@@ -89,7 +103,9 @@ def undo(group: Group, other: Person, at: Moment, *, collected: Collected, perso
                 personal=personal if key in pair else b"",
                 members=tuple(k for k in part if k != key),
                 pairs=tuple(sorted(p for p in pairs if p[0] in part)),
-                carried=carried[key],
+                carried=carried[key].acts,
+                carried_signal=carried[key].signal,
+                carried_restriction=carried[key].restriction,
                 undone=True,
             )
 
@@ -104,17 +120,31 @@ def _parts(keys: Sequence[bytes], pairs: frozenset[Pair]) -> list[list[bytes]]:
     return [sorted(p) for p in {id(p): p for p in part_of.values()}.values()]
 
 
-def _carried(everyone: dict[bytes, Person], key: bytes, leaving: Sequence[bytes]) -> tuple[tuple[str, int, int], ...]:
-    """The strongest protective act for each purpose that those leaving made while linked with this person."""
+def _carried(everyone: dict[bytes, Person], key: bytes, leaving: Sequence[bytes]) -> Carried:
+    """What those leaving said to protect themselves while linked with this person; for each purpose the strongest."""
     strongest: dict[str, tuple[int, int]] = {}
-    for other in leaving:
-        for purpose, act in everyone[other].state.protective_since(everyone[other].state.since[key]):
-            strongest[purpose] = max(strongest.get(purpose, (act.effective_us, 0)), (act.effective_us, int(act.kind)))
-    return tuple(sorted((purpose, kind, effective_us) for purpose, (effective_us, kind) in strongest.items()))
+    signal = restriction = False
+    for state in (everyone[other].state for other in leaving):
+        since = state.since[key]
+        for purpose, act in state.protective_since(since):
+            said = (act.effective_us, int(act.kind))
+            strongest[purpose] = max(strongest.get(purpose, said), said)
+        signal |= state.signal_on and state.signal_version > since
+        restriction |= state.restricted and state.restricted_version > since
+    acts = tuple(sorted((purpose, kind, effective_us) for purpose, (effective_us, kind) in strongest.items()))
+    return Carried(acts, signal, restriction)
 
 
-def _with(state: PersonState, carried: Sequence[tuple[str, int, int]], at: Moment) -> PersonState:
-    after = replace(state.copy(), members=())
-    for purpose, kind, effective_us in carried:
+def _living(state: PersonState, jurisdiction: str) -> PersonState:
+    after = state.copy()
+    after.live_in(jurisdiction)
+    return after
+
+
+def _with(state: PersonState, carried: Carried, at: Moment) -> PersonState:
+    after = replace(state, members=())
+    for purpose, kind, effective_us in carried.acts:
         after.merge(purpose, Act(Kind(kind), effective_us, at.recorded_us, at.position + 1, 0))
+    after.signal_on |= carried.signal
+    after.restricted |= carried.restriction
     return after

@@ -113,6 +113,7 @@ class Person(Aggregate):
             state = aggregate.state
             state.live_in(self.collected.jurisdiction)
             state.signal_on, state.signal_position = self.on, self.position
+            state.signal_version = self.originator_version
 
     class RestrictionChanged(PersonEvent):
         """Processing was restricted, or the restriction lifted."""
@@ -125,6 +126,7 @@ class Person(Aggregate):
             state = aggregate.state
             state.live_in(self.collected.jurisdiction)
             state.restricted, state.restricted_position = self.restricted, self.position
+            state.restricted_version = self.originator_version
 
     class ConsentExpired(PersonEvent):
         """A grant's time is over."""
@@ -145,6 +147,8 @@ class Person(Aggregate):
         pairs: tuple[tuple[bytes, bytes], ...]
         carried: tuple[tuple[str, int, int], ...]
         """(purpose or "*", kind, effective time) of acts taken over from those who left."""
+        carried_signal: bool
+        carried_restriction: bool
         undone: bool
 
         def apply(self, aggregate: "Person") -> None:
@@ -154,8 +158,12 @@ class Person(Aggregate):
             state.group(self.members, frozenset(self.pairs), self.originator_version)
             for purpose, kind, effective_us in self.carried:
                 act = Act(Kind(kind), effective_us, self.recorded_us, self.position, self.originator_version)
-                # Not `put`: they were made by another, so a later parting carries them no further.
+                # Not `put`, and version 0 below: made by another, so a later parting carries them no further.
                 state.merge(purpose, act)
+            if self.carried_signal:
+                state.signal_on, state.signal_position, state.signal_version = True, self.position, 0
+            if self.carried_restriction:
+                state.restricted, state.restricted_position, state.restricted_version = True, self.position, 0
 
     class PreferencesUpdated(PersonEvent):
         """How the person wants to be reached."""

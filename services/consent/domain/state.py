@@ -22,8 +22,10 @@ class PersonState:
     star: Act | None = None
     signal_on: bool = False
     signal_position: int = 0
+    signal_version: int = 0
     restricted: bool = False
     restricted_position: int = 0
+    restricted_version: int = 0
     erasing: bool = False
     jurisdictions: tuple[str, ...] = ()
     members: tuple[bytes, ...] = ()
