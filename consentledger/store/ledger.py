@@ -138,6 +138,11 @@ class Store(Protocol):
     ) -> Sequence[Entry]:
         """Entries with position > `after` (and <= `upto`), ascending, at most `limit`, narrowed by tenant and types."""
 
+    async def leaves(
+        self, after: int, limit: int, *, upto: int, tenant: str, types: Sequence[str] = ()
+    ) -> Sequence[tuple[int, bytes]]:
+        """(position, leaf) of the same entries: all that a replay hands out, at a third of the cost."""
+
     async def streams(self, streams: Sequence[bytes]) -> Sequence[Entry]:
         """All entries of the streams, by (stream, version)."""
 

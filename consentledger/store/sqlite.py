@@ -116,15 +116,15 @@ class SqliteStore:
     async def entries(
         self, after: int, limit: int, *, upto: int | None = None, tenant: str | None = None, types: Sequence[str] = ()
     ) -> Sequence[Entry]:
-        sql = f"SELECT {ENTRY} FROM event WHERE position > $1 AND position <= $2"
-        args: list[Any] = [after, (1 << 63) - 1 if upto is None else upto, limit]
-        if tenant is not None:
-            args.append(tenant)
-            sql += f" AND tenant = ${len(args)}"
-        if types:
-            args.append(json.dumps(list(types)))
-            sql += f" AND type IN (SELECT value FROM json_each(${len(args)}))"
-        return [Entry(*row) for row in await self._file.scan(f"{sql} ORDER BY position LIMIT $3", *args)]
+        sql, args = _range(ENTRY, after, limit, upto, tenant, types)
+        return [Entry(*row) for row in await self._file.scan(sql, *args)]
+
+    async def leaves(
+        self, after: int, limit: int, *, upto: int, tenant: str, types: Sequence[str] = ()
+    ) -> Sequence[tuple[int, bytes]]:
+        sql, args = _range("position, leaf", after, limit, upto, tenant, types)
+        rows: Sequence[Any] = await self._file.scan(sql, *args)
+        return rows
 
     async def streams(self, streams: Sequence[bytes]) -> Sequence[Entry]:
         condition, args = among("sqlite", "stream", 1, streams)
@@ -133,3 +133,17 @@ class SqliteStore:
 
     async def close(self) -> None:
         await self._file.close()
+
+
+def _range(
+    columns: str, after: int, limit: int, upto: int | None, tenant: str | None, types: Sequence[str]
+) -> tuple[str, list[Any]]:
+    sql = f"SELECT {columns} FROM event WHERE position > $1 AND position <= $2"
+    args: list[Any] = [after, (1 << 63) - 1 if upto is None else upto, limit]
+    if tenant is not None:
+        args.append(tenant)
+        sql += f" AND tenant = ${len(args)}"
+    if types:
+        args.append(json.dumps(list(types)))
+        sql += f" AND type IN (SELECT value FROM json_each(${len(args)}))"
+    return f"{sql} ORDER BY position LIMIT $3", args

@@ -36,14 +36,13 @@ class History:
         upto = min(r.to_position or head, head)
         after = max(0, r.from_position - 1)
         while after < upto:
-            entries = await self._store.entries(after, CHUNK, upto=upto, tenant=r.tenant, types=list(r.types))
-            if not entries:
+            rows = await self._store.leaves(after, CHUNK, upto=upto, tenant=r.tenant, types=list(r.types))
+            if not rows:
                 return
-            for some in _bounded(entries):
-                yield au.ReplayEventsResponse(
-                    positions=[e.position for e in some], leaves=[e.leaf for e in some], head_position=head
-                )
-            after = entries[-1].position
+            for some in _bounded(rows):
+                positions, leaves = zip(*some, strict=True)
+                yield au.ReplayEventsResponse(positions=positions, leaves=leaves, head_position=head)
+            after = rows[-1][0]
 
     async def timeline(self, r: au.GetSubjectHistoryRequest) -> au.GetSubjectHistoryResponse:
         """GetSubjectHistory."""
@@ -64,15 +63,18 @@ class History:
         return au.GetSubjectHistoryResponse(events=events, next_page_token=next_page)
 
 
-def _bounded(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """The entries in pieces of at most `CHUNK_BYTES` of leaves each; nearly always one piece."""
+def _bounded(rows: Sequence[tuple[int, bytes]]) -> Iterator[Sequence[tuple[int, bytes]]]:
+    """The rows in pieces of at most `CHUNK_BYTES` of leaves each; nearly always one piece."""
+    if sum(len(leaf) for _, leaf in rows) <= CHUNK_BYTES:
+        yield rows
+        return
     start = size = 0
-    for n, entry in enumerate(entries):
-        if size and size + len(entry.leaf) > CHUNK_BYTES:
-            yield entries[start:n]
+    for n, (_, leaf) in enumerate(rows):
+        if size and size + len(leaf) > CHUNK_BYTES:
+            yield rows[start:n]
             start, size = n, 0
-        size += len(entry.leaf)
-    yield entries[start:]
+        size += len(leaf)
+    yield rows[start:]
 
 
 def _position(entry: Entry) -> int:
