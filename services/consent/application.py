@@ -212,14 +212,18 @@ class Application:
         who = [
             Who(k.person, self.directory.key(tenant, k), subject) for k, subject in zip(known, subjects, strict=True)
         ]
-        return await self.committer.submit(Act(self.memory, self.regimes, tenant, who, rule, key))
+        committed = await self.committer.submit(Act(self.memory, self.regimes, tenant, who, rule, key))
+        if committed.wrote:
+            for k, s in zip(known, subjects, strict=True):
+                self.directory.remember(tenant, s.namespace, s.id, k)
+        return committed
 
     def _known_place(self, message: Message) -> None:
         """A place that does not exist would stay with the person, and every later check of theirs would be refused."""
         place = message.context.jurisdiction if "context" in message.DESCRIPTOR.fields_by_name else ""  # type: ignore[attr-defined]
         try:
             if place:
-                self.regimes.at(place)
+                self.regimes.applying((place,), ())
         except UnknownJurisdiction:
             raise invalid("context.jurisdiction", "ISO 3166-1 or 3166-2") from None
 
