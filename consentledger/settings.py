@@ -66,5 +66,7 @@ def service_settings() -> ServiceSettings:
     for name, kind in ServiceSettings.__annotations__.items():
         value = os.environ.get(f"CONSENTLEDGER_{name.upper()}")
         if value:
+            if kind is int and not value.isdecimal():
+                raise ValueError(f"CONSENTLEDGER_{name.upper()} is not a number")
             found[name] = int(value) if kind is int else value
     return ServiceSettings(**found)  # type: ignore[arg-type]

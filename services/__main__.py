@@ -26,7 +26,11 @@ _REFUSALS = (
 
 def main(arguments: list[str]) -> int:
     """Run until SIGTERM or SIGINT; 0 after a drain, 1 when it could not start, 2 for wrong use."""
-    settings = service_settings()
+    try:
+        settings = service_settings()
+    except ValueError as wrong:
+        print(f"cannot start: {wrong}", file=sys.stderr)
+        return 2
     parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="SERVICE", help=f"of {', '.join(ALL)}; all if none is named")
     for name in _OPTIONS:

@@ -143,3 +143,12 @@ def test_a_guardian_where_no_law_is_known_is_refused_with_a_reason() -> None:
             child_birth=date(2015, 1, 1),
         )
     assert refused.value.reason is Reason.JURISDICTION_REQUIRED
+
+
+def test_a_new_place_revokes_nothing_that_the_same_act_grants() -> None:
+    either = (("lapsing", "OPT_OUT"), ("plain", "CONSENT"))
+    known = (do.Define("a", either), do.Define("b", either), do.Publish("n"), do.Home("BB"), GRANT)
+    both = replace(GRANT, choices=(do.Choose("a"), do.Choose("b")), place="AA")
+    sides = played(*known, both)
+    assert [e.revoked for e in sides.log[-2:]] == [(), ()]
+    assert sides.why(purpose="b") == "GRANTED"

@@ -151,3 +151,12 @@ def test_a_signal_set_while_linked_stands_for_both_after_parting() -> None:
 def test_a_restriction_set_while_linked_stands_for_both_after_parting() -> None:
     sides = played(*BEGIN, LINKED, do.Restrict("p1", on=True), do.Undo("p0", "p1"))
     assert sides.why("lenient", who="p0") == "RESTRICTED"
+
+
+@pytest.mark.parametrize("protection", [do.Signal, do.Restrict])
+def test_what_one_takes_over_does_not_hide_what_they_said_themselves(
+    protection: type[do.Signal] | type[do.Restrict],
+) -> None:
+    said = (protection("p0", on=True), do.Link("p1", "p2"), protection("p1", on=True))
+    sides = played(*BEGIN, LINKED, *said, do.Undo("p0", "p1"), do.Undo("p1", "p2"))
+    assert sides.why("lenient", who="p2") in ("UNIVERSAL_SIGNAL", "RESTRICTED")

@@ -63,15 +63,18 @@ def record(
         and not all(covers(told_of, c.purpose) for c in choices if c.grant)
     ):
         raise invalid("notice_version", "a notice that speaks of the purpose")
-    revoked = []
+    acts = []
     after = group.after(collected.jurisdiction)
     for choice, end in zip(choices, ends, strict=True):
         kind = Kind.GRANT if choice.grant else Kind.DENY
         effective_us = effective_time(kind, occurred_us, now_us)
-        act = Act(kind, effective_us, now_us, at.position + 1, 0, notice, choice.explicit, end)
-        after.put(choice.purpose, act)
-        clear = only_grants_more(group, choice.purpose, act, after)
-        revoked.append(() if clear else group.lowered(after, (choice.purpose,), now_us))
+        acts.append(Act(kind, effective_us, now_us, at.position + 1, 0, notice, choice.explicit, end))
+        after.put(choice.purpose, acts[-1])
+    # Compared with all choices taken: a new place may touch every purpose, also one that a later choice grants.
+    revoked = [
+        () if only_grants_more(group, purpose, act, after) else group.lowered(after, (purpose,), now_us)
+        for purpose, act in ((choice.purpose, act) for choice, act in zip(choices, acts, strict=True))
+    ]
     made = {}
     for choice, end, lower in zip(choices, ends, revoked, strict=True):
         group.person.emit(
@@ -199,7 +202,7 @@ def _answer(group: Group, purposes: Sequence[str], made: dict[str, int], now_us:
     """What stands; superseded when the act just made is not the person's own standing one."""
     own = group.person.state.standing
     return [
-        replace(s, superseded=made.get(s.purpose, 0) > 0 and _position(own(s.purpose)) != made[s.purpose])
+        Standing(s.purpose, s.state, s.act, made.get(s.purpose, 0) > 0 and _position(own(s.purpose)) != made[s.purpose])
         for s in group.standing(purposes, now_us)
     ]
 

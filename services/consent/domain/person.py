@@ -160,9 +160,9 @@ class Person(Aggregate):
                 act = Act(Kind(kind), effective_us, self.recorded_us, self.position, self.originator_version)
                 # Not `put`, and version 0 below: made by another, so a later parting carries them no further.
                 state.merge(purpose, act)
-            if self.carried_signal:
+            if self.carried_signal and not state.signal_on:
                 state.signal_on, state.signal_position, state.signal_version = True, self.position, 0
-            if self.carried_restriction:
+            if self.carried_restriction and not state.restricted:
                 state.restricted, state.restricted_position, state.restricted_version = True, self.position, 0
 
     class PreferencesUpdated(PersonEvent):

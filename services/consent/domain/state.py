@@ -7,6 +7,7 @@
 """
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass, field, replace
 
 from services.consent.domain.acts import Act, Kind, stronger
@@ -77,10 +78,7 @@ class PersonState:
 
     def copy(self) -> "PersonState":
         """A copy that can be changed without touching this one."""
-        return replace(
-            self,
-            acts=dict(self.acts),
-            since=dict(self.since),
-            protective=list(self.protective),
-            preferences=dict(self.preferences),
-        )
+        twin = copy(self)  # much quicker than `replace`, and made for every act
+        twin.acts, twin.since, twin.protective = dict(self.acts), dict(self.since), list(self.protective)
+        twin.preferences = dict(self.preferences)
+        return twin
