@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from tests.property import commands as do
-from tests.property.facts import Said
 from tests.property.laws import PLACES, REGIMES
 from tests.property.model import NEVER, RANK, View
 from tests.property.play import IDS, NAMES, Played, Sides
@@ -149,13 +148,23 @@ def _falls(step: Played, who: str, purpose: str, regime: str, moment: int) -> bo
 
 def _catalogue_revocation_is_marked(step: Played) -> None:
     marked = any(getattr(e, "revokes", False) or (hasattr(e, "notice") and e.notice.material) for e in step.events)
-    purposes = [p for p in (*do.PURPOSES, do.LATER) if step.before.purpose(p)]
-    fallen = [p for p in purposes for w in do.PEOPLE for r in REGIMES if _falls(step, w, p, r, step.now)]
+    cases = [(p, who) for p in (*do.PURPOSES, do.LATER) if step.before.purpose(p) for who in do.PEOPLE]
+    fallen = any(_falls(step, who, p, r, step.now) for p, who in cases for r in REGIMES)
+    fallen = fallen or any(_falls_from(step, who, p, place) for p, who in cases for place in ("", *PLACES))
     assert marked or not fallen, "a revocation that the catalogue does not mark"
 
 
+def _falls_from(step: Played, who: str, purpose: str, place: str) -> bool:
+    """Whether a check from a place was ALLOWED and is not, each under the regimes that applied."""
+    answers = []
+    for view in (step.before, step.after):
+        regimes = {r for r, _ in view.applying(purpose, {place, *view.places(who)})}
+        answers.append(bool(regimes) and view.check(who, purpose, regimes, step.now).allowed)
+    return answers == [True, False] and bool(regimes)
+
+
 def refusals_stand(history: do.History) -> None:
-    """P2: a refusal without a told time stands under consent and opt-out until that person's newer grant."""
+    """P2: a refusal of what could be refused stands, whatever becomes of the basis, until the person's newer grant."""
     sides = Sides()
     for n, step in enumerate(sides.play(history), start=1):
         if n % COMPARE_EVERY == 0 or n == len(history) or isinstance(step.command, do.Define):
@@ -163,20 +172,27 @@ def refusals_stand(history: do.History) -> None:
 
 
 def _every_refusal_stands(sides: Sides, step: Played) -> None:
-    view = step.after
     for who in do.PEOPLE:
         for purpose, form in sides.catalogue.purposes.items():
-            if _refused_last(view, who, purpose):
-                for regime, basis in form.bases.items():
-                    if basis.name != "CONTRACT":
-                        for moment in (NEVER, step.now):
-                            assert not sides.verdict(who, purpose, [regime], moment).allowed, "a refusal was lifted"
+            since = _refused_last(step.after, who, purpose)
+            for regime in form.bases if since is not None else ():
+                if _could_be_refused(step.after, purpose, regime, since or 0):
+                    for moment in (NEVER, step.now):
+                        assert not sides.verdict(who, purpose, [regime], moment).allowed, "a refusal was lifted"
 
 
-def _refused_last(view: View, who: str, purpose: str) -> bool:
-    own = [f for f in view.of(Said) if f.who == who and (not f.purposes or purpose in f.purposes)]
-    newest = max((s.effective for s in own), default=0)
-    return any(s.effective == newest and RANK[s.kind] > 0 for s in own)
+def _refused_last(view: View, who: str, purpose: str) -> int | None:
+    """Where in the list the refusal is that stands for this person, if one does."""
+    refusals = (n for n in view.standing(who, purpose) if RANK[view.said(n).kind] > 0)
+    return min(refusals, default=None)
+
+
+def _could_be_refused(view: View, purpose: str, regime: str, since: int) -> bool:
+    """Whether the basis asked the person when the act was recorded, or ever after."""
+    facts = enumerate(view.facts)
+    forms = [(n, dict(f.bases)) for n, f in facts if isinstance(f, do.Define) and f.purpose == purpose]
+    in_force = [bases for n, bases in forms if n < since][-1:] + [bases for n, bases in forms if n > since]
+    return any(bases.get(regime, "CONTRACT") != "CONTRACT" for bases in in_force)
 
 
 CLAIMS: tuple[Claim, ...] = (agrees, replays, refusals_change_nothing, revocations_are_named, refusals_stand)

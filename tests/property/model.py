@@ -116,7 +116,9 @@ class View:
                 for other in self.groups[n][who] - self.groups[n + 1][who]:
                     for what in ("signal", "restriction"):
                         on, at = before.get((what, other), (False, None))
-                        if on and at is not None and all(who in self.groups[k][other] for k in range(at, n + 1)):
+                        own = before.get((what, who), (False, None))[0]
+                        linked = at is not None and all(who in self.groups[k][other] for k in range(at, n + 1))
+                        if on and linked and not own:
                             state[what, who] = (True, None)
         return state
 
@@ -245,7 +247,7 @@ class View:
         acts = self.acts(who, purpose)
         if basis == "CONTRACT":
             until = max((f.at for f in self.of(Stopped) if (f.purpose, f.regime) == (purpose, regime)), default=NEVER)
-            lasting = {a.kind for tied in acts for a in tied if a.effective <= until} - {"GRANT"}
+            lasting = {a.kind for p in self.group(who) for a in self._lasting(p, purpose, until)}
             if lasting:
                 return _no(SAID[max(lasting, key=RANK.__getitem__)])
             return Answer(True, frozenset({"CONSENT_NOT_NEEDED"}), None)
@@ -259,6 +261,13 @@ class View:
         if not acts:
             return _no("NO_RECORD")
         return self._opted_in(acts, form, regime, basis, now)
+
+    def _lasting(self, who: str, purpose: str, until: int) -> list[Said]:
+        """The refusals that stand for a person who first refused by then: saying it again lifts nothing."""
+        own = [self.said(i) for i in self._own(who)]
+        refused = [s.effective for s in own if s.kind != "GRANT" and (s.purposes is None or purpose in s.purposes)]
+        stands = [self.said(i) for i in self.standing(who, purpose)]
+        return [s for s in stands if s.kind != "GRANT" and min(refused) <= until]
 
     def _opted_in(self, acts: list[list[Said]], form: do.Define, regime: str, basis: str, now: int) -> Answer:
         law = REGIMES[regime]

@@ -51,6 +51,7 @@ def test_a_change_of_basis_never_lifts_a_refusal_that_stands(basis: str) -> None
     changed = do.Define("a", (("plain", basis), ("lenient", basis)), gap=1)
     assert _with("CONSENT", do.Refuse("p0"), changed).why() == "WITHDRAWN"
     assert _with("OPT_OUT", do.Refuse("p0", ("a",), objection=True), changed).why() == "OBJECTED"
+    assert _with("CONSENT", do.Refuse("p0"), changed, do.Refuse("p0", ("a",), gap=1)).why() == "WITHDRAWN"
     assert _with("CONSENT", GRANT, changed).why() == "CONSENT_NOT_NEEDED"
     assert _with("CONSENT", changed, do.Refuse("p0", gap=1)).why() == "CONSENT_NOT_NEEDED"
 

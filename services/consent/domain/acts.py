@@ -37,11 +37,18 @@ class Act:
     expires_us: int | None = None
     expired: bool = False
     """True once the end of this grant is itself recorded."""
+    refused_us: int | None = None
+    """The effective time of the first refusal that competed with this act; for a refusal, None means its own."""
 
     @property
     def protective(self) -> bool:
         """Whether it refuses."""
         return self.kind is not Kind.GRANT
+
+    @property
+    def first_refused_us(self) -> int | None:
+        """When the person first refused, as far as the acts combined here tell; None: never."""
+        return self.effective_us if self.refused_us is None and self.protective else self.refused_us
 
 
 def effective_time(kind: Kind, occurred_us: int | None, recorded_us: int) -> int:
@@ -54,9 +61,16 @@ def effective_time(kind: Kind, occurred_us: int | None, recorded_us: int) -> int
 
 
 def stronger(one: Act | None, other: Act | None) -> Act | None:
-    """The act that stands when both are known."""
+    """The act that stands when both are known. It remembers the first refusal of both."""
     if one is None or other is None:
         return one or other
+    winner = _winner(one, other)
+    refused = [t for t in (one.first_refused_us, other.first_refused_us) if t is not None]
+    first = min(refused) if refused else None
+    return winner if first == winner.first_refused_us else replace(winner, refused_us=first)
+
+
+def _winner(one: Act, other: Act) -> Act:
     if one.effective_us != other.effective_us:
         return one if one.effective_us > other.effective_us else other
     if one.kind is not other.kind:

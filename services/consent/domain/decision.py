@@ -176,8 +176,9 @@ def _under(
         return True, Why.NOT_OPTED_OUT, 0, None
     asked_until_us = purpose.asked_until_us.get(regime.id, 0)
     for act in sorted(acts, key=_by_kind, reverse=True):
-        if act.kind is not Kind.GRANT and act.effective_us <= asked_until_us:
-            return False, _REFUSED[act.kind][1], act.position, None  # a change of basis never lifts a refusal
+        if act.kind is not Kind.GRANT and (act.first_refused_us or 0) <= asked_until_us:
+            # A change of basis never lifts a refusal, nor does saying it again afterwards.
+            return False, _REFUSED[act.kind][1], act.position, None
     return True, Why.CONSENT_NOT_NEEDED, 0, None
 
 

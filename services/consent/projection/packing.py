@@ -10,14 +10,14 @@ import struct
 from services.consent.domain.acts import Act, Kind
 from services.consent.domain.state import PersonState
 
-_WHEN = struct.Struct(">qqqq")
+_WHEN = struct.Struct(">qqqqq")
 _WHAT = struct.Struct(">BBq")
 _FLAGS = struct.Struct(">Bqq")
 _POSITION = struct.Struct(">q")
 _EXPLICIT, _EXPIRED = 1, 2
 _SIGNAL, _RESTRICTED, _ERASING, _STAR = 1, 2, 4, 8
 _KINDS = {int(k): k for k in Kind}
-_NO_END = -(2**63)  # earlier than any time that a request can hold
+_NO_END = _NEVER = -(2**63)  # earlier than any time that a request can hold
 WHAT = _WHEN.size
 """Where, in a packed act, the part begins that a decision depends on."""
 ACT = WHAT + _WHAT.size
@@ -29,14 +29,15 @@ NOTHING = b""
 def pack_act(act: Act) -> bytes:
     """An act as bytes."""
     bits = (_EXPLICIT if act.explicit else 0) | (_EXPIRED if act.expired else 0)
-    when = _WHEN.pack(act.effective_us, act.recorded_us, act.position, act.version)
+    refused = _NEVER if act.refused_us is None else act.refused_us
+    when = _WHEN.pack(act.effective_us, act.recorded_us, act.position, act.version, refused)
     end = _NO_END if act.expires_us is None else act.expires_us
     return when + _WHAT.pack(act.kind, bits, end) + act.notice.encode()
 
 
 def unpack_act(data: bytes) -> Act:
     """The act."""
-    effective, recorded, position, version = _WHEN.unpack_from(data)
+    effective, recorded, position, version, refused = _WHEN.unpack_from(data)
     kind, bits, end = _WHAT.unpack_from(data, WHAT)
     return Act(
         _KINDS[kind],
@@ -48,6 +49,7 @@ def unpack_act(data: bytes) -> Act:
         bool(bits & _EXPLICIT),
         None if end == _NO_END else end,
         bool(bits & _EXPIRED),
+        None if refused == _NEVER else refused,
     )
 
 
