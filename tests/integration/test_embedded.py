@@ -124,6 +124,7 @@ async def test_sigterm_finishes_what_was_begun_carries_all_of_it_and_leaves_noth
         rows.put_nowait(True)
         history = ts.GetTenantRequest(tenant=TENANT)
         await eventually(lambda: imported(stubs), 30)
+        assert not begun.done(), "the import waits for its second batch"
         process.terminate()
 
         async def draining() -> bool:
