@@ -34,7 +34,7 @@ class PersonState:
     since: dict[bytes, int] = field(default_factory=dict)
     pairs: frozenset[tuple[bytes, bytes]] = frozenset()
     protective: list[tuple[int, str, Act]] = field(default_factory=list)
-    """(stream version, purpose or ALL, act), as made."""
+    """(stream version, purpose or ALL, act), as made while linked with anybody."""
     preferences: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     """(channel, topic) -> (frequency, language)."""
 
@@ -44,7 +44,7 @@ class PersonState:
 
     def put(self, purpose: str, act: Act) -> None:
         """Take one act in."""
-        if act.protective:
+        if act.protective and self.members:  # only who is linked can part
             self.protective.append((act.version, purpose, act))
         self.merge(purpose, act)
 
@@ -70,6 +70,8 @@ class PersonState:
         """Be linked with these persons from here on."""
         self.members = members
         self.pairs = pairs
+        if not members:
+            self.protective.clear()
         self.since = {m: self.since.get(m, version) for m in members}
 
     def protective_since(self, version: int) -> Iterable[tuple[str, Act]]:
