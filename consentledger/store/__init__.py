@@ -12,6 +12,6 @@ In dependency order:
 - `binding`: a log, its key store and its keyring belong together.
 - `mark`: how far a log is known to have been published; `follower`: waking those who follow it; `token`: positions
   as callers hold them; `moment`: when and where a command is decided.
-- `commands`, `committer`: many concurrent commands, one transaction.
+- `commands`, `aggregates`, `committer`: many concurrent commands, the aggregates they decide against, one transaction.
 - `open`: from a URL to an open store, and the migration command.
 """
