@@ -36,6 +36,8 @@ ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60.0
 NO_DEFECTS = {"StoreUnavailable", "OutcomeUnknown", "log-unavailable", "ExecuteBatchError"}
 """Errors that services log while PostgreSQL is down; the last is gRPC's own, when a caller has gone meanwhile."""
+CUT = ("asyncio", "ConnectionError")
+"""What asyncio says when the driver leaves the future of a connection that we cut behind, unread."""
 PURPOSES = ("marketing.email", "data.sale")
 """One that needs consent in Germany, one that is allowed in California until refused."""
 
@@ -97,7 +99,8 @@ class Service:
                 event = {"level": level, "event": line.decode(errors="replace").strip()}
             if event["event"] == "ready":
                 ready.set_result(event["port"])
-            if event["level"] == "error" and not NO_DEFECTS & {event.get("exception"), event.get("status")}:
+            known = NO_DEFECTS & {event.get("exception"), event.get("status")}
+            if event["level"] == "error" and not known and (event.get("logger"), event.get("exception")) != CUT:
                 self.defects.append(event)
             said.append(event)
         if not ready.done():
