@@ -6,7 +6,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup proto lint breaking test fault demo run bench soak lock clean
+.PHONY: help setup proto lint breaking test fault fuzz demo run bench soak lock clean
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
@@ -73,6 +73,10 @@ test: setup ## Run every test but the slow ones; ARGS="-k name" narrows
 
 fault: setup ## Run the fault tests, the slow ones included: kills, crashes, lost connections
 	$(PY) -m pytest -q --durations=10 -m fault tests/fault $(ARGS)
+
+fuzz: setup ## Run the parsers of notes, proofs, exports … against hostile bytes, and the mutants; FUZZ_RUNS=1000000
+	$(PY) -m pytest -q -s -m slow tests/property/test_tlog_fuzz.py tests/property/test_verify_fuzz.py \
+	  tests/property/test_tlog_mutants.py $(ARGS)
 
 demo: setup ## Show the main job end to end, on servers of its own
 	$(PY) -m examples.demo

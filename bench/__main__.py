@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from bench import batch, check, fanout, growth, machine, record, replay, writes
+from bench import batch, check, fanout, growth, machine, overhead, record, replay, verify, writes
 from bench.deployment import folder
 from bench.figures import Figures
 from bench.processes import Failed
@@ -22,9 +22,11 @@ SUBJECTS: dict[str, Callable[[Stand], None]] = {
     "check": check.measure,
     "batch": batch.measure,
     "record": record.measure,
+    "overhead": overhead.measure,
     "writes": writes.measure,
     "fanout": fanout.measure,
     "replay": replay.measure,
+    "verify": verify.measure,
     "growth": growth.measure,
 }
 

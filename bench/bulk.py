@@ -19,8 +19,11 @@ from bench.requests import TENANT
 from consentledger.bus.connection import Bus, unheard
 from consentledger.crypto.keyring import FileKeyring
 from consentledger.errors import LedgerError, Reason
+from consentledger.store.binding import bind
+from consentledger.store.guard_file import FileGuard
 from consentledger.store.mark import write_mark
 from consentledger.store.open import migrate_keystore, migrate_store, open_keystore, open_store
+from consentledger.store.signedlog import DEFAULT_NAME, SignedLog
 from services.consent import service as consent
 from services.consent.application import SERVICE
 from services.consent.catalogue_application import CatalogueApplication
@@ -40,9 +43,12 @@ async def load(job: dict[str, Any]) -> None:
     await migrate_keystore(job["keys"])
     store = await open_store(job["store"], SERVICE, MIGRATIONS)
     keystore = await open_keystore(job["keys"])
+    await bind(store, keystore, provider)
+    guard = FileGuard(Path(job["guard"]))
+    log = await SignedLog.open(store, SERVICE, provider, guard, DEFAULT_NAME)
     config = consent.ConsentConfig(index_memory=0)
     # A connection that is never made: nothing is carried, because only the committer is started.
-    service = await consent.build(config, store, keystore, Bus({}, "_INBOX", unheard), provider, _clock)
+    service = await consent.build(config, log, keystore, Bus({}, "_INBOX", unheard), provider, _clock)
     application = service.catalogue_application.application
     service.committer.start()
     try:
@@ -55,6 +61,8 @@ async def load(job: dict[str, Any]) -> None:
     finally:
         await service.committer.close()
         await write_mark(store, (await store.head()).position)
+        await log.close()
+        await guard.close()
         await keystore.close()
         await store.close()
 

@@ -87,11 +87,12 @@ def service(
     names: Sequence[str] = ("consent",),
     index_memory: int | None = None,
     urls: tuple[str, str] | None = None,
+    program: Sequence[str] = PROGRAM,
 ) -> Iterator[Served]:
     """Our services on SQLite in `place`, or on `database`: on two new databases unless their `urls` are given."""
     place.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    arguments = [*PROGRAM, *names, "--listen", f"127.0.0.1:{port}", "--data", str(place / "data")]
+    arguments = [*program, *names, "--listen", f"127.0.0.1:{port}", "--data", str(place / "data")]
     arguments += ["--log-level", "error"]
     environment = dict(os.environ)
     if index_memory is not None:
@@ -101,7 +102,7 @@ def service(
     if database is not None:
         store, keys = urls or (database.database(), database.database())
         asyncio.run(_migrate(store, keys, names))
-        arguments += ["--store", store, "--keys", keys]
+        arguments += ["--store", store, "--keys", keys, "--guard", f"file://{place / 'guard'}"]
         environment["CONSENTLEDGER_KEYRING"] = str(_keyring(place))
         meter = Meter([p.pid for p in psutil.Process().children() if p.name() == "postgres"])
     with open(place / "log", "ab") as log, child(arguments, output=log, environment=environment) as process:

@@ -76,7 +76,8 @@ class Connection:
         new = socket.create_connection((host, int(port)), 10)
         new.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         new.sendall(frames.opening())
-        headers = frames.call_headers(self._job.address, f"{requests.SERVICE}{self._job.method}", 20)
+        method = self._job.method.partition("+")[0]  # "RecordConsent+receipt" is another request to the same method
+        headers = frames.call_headers(self._job.address, f"{requests.SERVICE}{method}", 20)
         self._first_block: bytes | None = frames.first_block(headers)
         self._block = frames.later_block(headers)
         self._window = frames.FIRST_WINDOW

@@ -47,7 +47,7 @@ def _fill(place: Path, before: int, people: int) -> Prepared:
     data = place / "data"
     data.mkdir(parents=True, exist_ok=True)
     urls = (f"sqlite:///{data / 'consent.db'}", f"sqlite:///{data / 'keys.db'}")
-    job = {"store": urls[0], "keys": urls[1], "keyring": str(data / "keyring.json")}
+    job = {"store": urls[0], "keys": urls[1], "keyring": str(data / "keyring.json"), "guard": str(data / "guard")}
     run("bench.bulk", {**job, "first": before, "people": people - before}, seconds=LONGEST_SECONDS)
     return Prepared("sqlite", people, place, urls)
 
@@ -56,6 +56,7 @@ def _transfer(source: Prepared, place: Path, database: postgres.External) -> Pre
     data = source.place / "data"
     place.mkdir()
     shutil.copy2(data / "keyring.json", place)
+    shutil.copytree(data / "guard", place / "guard")
     urls = database.database(), database.database()
     job = {"from": [str(data / "consent.db"), str(data / "keys.db")], "to": urls}
     run("bench.transfer", job, seconds=LONGEST_SECONDS)

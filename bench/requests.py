@@ -54,9 +54,17 @@ def _withdraw() -> Message:
     )
 
 
+def _record_with_receipt() -> Message:
+    request = _record()
+    assert isinstance(request, cs.RecordConsentRequest)
+    request.receipt = True
+    return request
+
+
 _MESSAGES: dict[str, Callable[[], Message]] = {
     "CheckConsent": _check,
     "RecordConsent": _record,
+    "RecordConsent+receipt": _record_with_receipt,
     "WithdrawConsent": _withdraw,
 }
 

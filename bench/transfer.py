@@ -18,7 +18,7 @@ from consentledger.store.open import migrate_keystore, migrate_store
 from services.consent.projection.tables import MIGRATIONS
 
 SCHEMAS = ("consent", "keys")
-MADE_BY_MIGRATION = ("log_head", "outbox_mark")
+MADE_BY_MIGRATION = ("log_head", "outbox_mark", "epoch_floor")
 AT_ONCE = 20_000
 
 

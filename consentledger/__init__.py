@@ -11,6 +11,7 @@ It never imports `services`. In dependency order:
 - `crypto`    keys, seals and commitments
 - `store`     the one place that knows databases: SQLite and PostgreSQL
 - `bus`       events to and from NATS
+- `webhook`   signed requests to somebody else's server, sent safely and again
 - `rpc`       the gRPC server: guard, errors, health
 - `client`    for callers and downstreams
 - `cli`       the `consentledger` command

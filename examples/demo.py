@@ -1,7 +1,8 @@
 """The main job, end to end, on real parts: `make demo`. Exits non-zero when any step is not as it must be.
 
 A catalogue of 20 purposes; ten thousand acts and twenty records of another system, imported; then one person, live:
-record, check, withdraw, two downstreams obey and prove it, check, SIGKILL, restart, check again, read the history.
+record, check, withdraw, two downstreams obey and prove it, check, SIGKILL, restart, check again, read the history, hand
+it to an auditor, erase the person, verify again, find a forgery. Left behind: build/demo/, and nothing running.
 """
 
 import asyncio
@@ -28,11 +29,15 @@ from consentledger.v1 import events_pb2 as ev
 from consentledger.v1 import notifier_service_pb2 as no
 from consentledger.v1 import notifier_service_pb2_grpc as no_grpc
 from consentledger.v1 import types_pb2 as ty
+from examples.closing import FOLDER, Auditor, erase, forge, fsck
 from examples.downstream import ContactList
-from examples.system import ROOT, System
+from examples.system import ROOT, DidNotStart, System
 
 T = TypeVar("T")
 TENANT = "demo"
+DOWNSTREAMS = ("mailer", "analytics")
+FORGED = 5_000
+"""An imported act."""
 CATALOGUE = ROOT / "examples" / "catalogue"
 EMAIL = ty.SubjectRef(namespace="email", id="robin.demo@example.org")
 CRM = ty.SubjectRef(namespace="crm", id="customer-4711")
@@ -212,12 +217,48 @@ async def history(caller: Caller) -> None:
     must(count > 10_000, f"an auditor replays {count:,} events")
 
 
+async def closing(system: System, caller: Caller, position: int) -> None:
+    """What can be shown to somebody who trusts nobody here."""
+    console.rule("Nobody has to take our word")
+    auditor = Auditor(system, TENANT)
+    auditor.take(position)
+    console.print(f"  build/demo/: {', '.join(sorted(p.name for p in FOLDER.iterdir()))}")
+    found = auditor.verify(FOLDER / "export.jsonl")
+    must(found["code"] == 0, "offline, without a server: the export and the person's receipt hold")
+    erasure, ms = await timed(erase(caller.consent, TENANT, EMAIL))
+    must(
+        erasure.state == cs.ERASURE_STATE_ERASED, f"erased after {ms:.0f} ms: both downstreams told, the keys destroyed"
+    )
+    told = [f"{r.downstream} {ev.ObligationState.Name(r.state)[17:]}" for r in erasure.recipients]
+    keys = [a.key_destroyed.key_id.hex()[:16] for a in erasure.attestations]
+    console.print(f"  attested at {', '.join(str(a.position) for a in erasure.attestations)}: {', '.join(told)}")
+    console.print(f"  keys {', '.join(keys)}… are gone")
+    later = system.folder / "later.jsonl"
+    auditor.export(later)
+    found = auditor.verify(later, "--pin", str(FOLDER / "tlog" / "checkpoint"))
+    must(found["code"] == 0, "the history still holds, against the checkpoint and the receipt from before")
+    gone = await caller.check(PURPOSES[0])
+    must(gone.decision == ty.DECISION_NOT_ALLOWED, "and who was forgotten is not ALLOWED")
+    system.stop()
+    code, _ = fsck(system.folder / "data")
+    must(code == 0, "fsck: rows, tree, guard, keys and tables agree")
+    forge(system.folder / "data" / "consent.db", FORGED)
+    code, said = fsck(system.folder / "data")
+    must(code == 1 and f" {FORGED} " in said, f"the database's owner changes one byte: found, at position {FORGED}")
+    forge(system.folder / "data" / "consent.db", position)
+    try:
+        system.start_services()
+        raise NotSo("a service starts on what was forged")
+    except DidNotStart as refusal:
+        must("the log's rows are not what its head says" in str(refusal), "no service starts on a forged withdrawal")
+
+
 async def play(system: System) -> None:
     """Everything."""
     _, ms = await timed(asyncio.to_thread(system.start_services))
     console.print(f"Three services and a nats-server are up ({ms:.0f} ms), SQLite under {system.folder.name}/")
     await set_up(system)
-    await asyncio.to_thread(system.start_downstreams, TENANT, ("mailer", "analytics"))
+    await asyncio.to_thread(system.start_downstreams, TENANT, DOWNSTREAMS)
     caller = Caller(system.address)
     await caught_up(caller)
     position = await live(system, caller)
@@ -226,12 +267,14 @@ async def play(system: System) -> None:
     system.kill_services()
     _, ms = await timed(asyncio.to_thread(system.start_services))
     console.print(f"  killed, and up again after {ms:.0f} ms")
+    await asyncio.to_thread(system.start_downstreams, TENANT, DOWNSTREAMS)
     caller = Caller(system.address)
     again = await caller.check(PURPOSES[0])
     must(again.decision == ty.DECISION_NOT_ALLOWED, "still NOT_ALLOWED")
     must(again.position == position, "with the same evidence")
     must(len(await caller.enforced(position, 2)) == 2, "both obligations are still ENFORCED")
     await history(caller)
+    await closing(system, caller, position)
     await caller.channel.close()
 
 

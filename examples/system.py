@@ -39,6 +39,7 @@ class System:
 
     def start_downstreams(self, tenant: str, names: Sequence[str]) -> None:
         """One process each, with the credentials of this start."""
+        self.stop_downstreams()
         login = json.loads((self.folder / "data" / "nats.json").read_text())
         for name in names:
             command = [sys.executable, "-m", "examples.downstream", "--nats", login["url"]]
@@ -71,16 +72,26 @@ class System:
             os.kill(self.services.pid, signal.SIGKILL)
             self.services.wait()
 
+    def stop_downstreams(self) -> None:
+        """End those that run; an embedded nats-server has new credentials after each start."""
+        for process in self.downstreams:
+            _end(process)
+        self.downstreams.clear()
+
     def stop(self) -> None:
         """End everything, downstreams first; the services drain."""
-        for process in [*self.downstreams, *([self.services] if self.services is not None else [])]:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(30)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-        self.downstreams.clear()
+        self.stop_downstreams()
+        if self.services is not None:
+            _end(self.services)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _await_line(process: subprocess.Popen[str], wanted: Any) -> dict[str, Any]:
@@ -88,10 +99,14 @@ def _await_line(process: subprocess.Popen[str], wanted: Any) -> dict[str, Any]:
     assert process.stderr is not None
     end = time.monotonic() + READY_SECONDS
     said: list[str] = []
-    while time.monotonic() < end and process.poll() is None:
+    while time.monotonic() < end:
         if not select.select([process.stderr], [], [], 0.2)[0]:
+            if process.poll() is not None:
+                break
             continue
         line = process.stderr.readline()
+        if not line:  # it has ended, and this was the last of what it said
+            break
         said.append(line)
         try:
             parsed: dict[str, Any] = json.loads(line)

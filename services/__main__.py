@@ -15,12 +15,18 @@ from consentledger.rpc.address import InsecureAddress
 from consentledger.settings import ServiceSettings, service_settings
 from consentledger.store.ledger import SchemaTooOld, StoreUnavailable
 from consentledger.store.open import NotAStore
+from services.audit.service import AuditUnusable
 from services.embedded import ALL, CannotListen, Process, serve
+from services.notifier.webhooks.running import WebhooksUnusable
 
-_OPTIONS = ("listen", "data", "store", "keys", "keyring", "nats", "nats_credentials", "consent", "log_level")
+_OPTIONS = (
+    "listen", "data", "store", "keys", "keyring", "guard", "nats", "nats_credentials", "consent", "notifier",
+    "tiles", "witnesses", "checkpoints", "log_level",
+)  # fmt: skip
 
 _REFUSALS = (
-    InsecureAddress, CannotListen, KeyringUnusable, NotAStore, SchemaTooOld, StoreUnavailable, BusError, OSError,
+    InsecureAddress, CannotListen, KeyringUnusable, NotAStore, SchemaTooOld, StoreUnavailable, BusError,
+    AuditUnusable, WebhooksUnusable, OSError,
 )  # fmt: skip
 
 

@@ -19,22 +19,31 @@ from consentledger import journal
 from consentledger.bus.connection import Bus, connect
 from consentledger.bus.embedded import EmbeddedNats
 from consentledger.crypto.keyring import FileKeyring
+from consentledger.crypto.sealing import sealer_named
 from consentledger.rpc import channel
 from consentledger.rpc.guard import Guard
 from consentledger.rpc.server import Server
-from consentledger.settings import ServiceSettings
+from consentledger.settings import ServiceSettings, vault_settings
+from consentledger.store.binding import bind
 from consentledger.store.keystore import KeyStore
-from consentledger.store.ledger import Store, StoreUnavailable
-from consentledger.store.open import open_keystore, open_store
+from consentledger.store.ledger import StoreUnavailable
+from consentledger.store.open import open_guard, open_keystore, open_store
+from consentledger.store.signedlog import SignedLog
+from services.audit import service as audit
+from services.audit.logs import Persons
+from services.audit.scrub import Scrub
 from services.consent import service as consent
 from services.consent.projection.tables import MIGRATIONS as CONSENT_MIGRATIONS
+from services.consent.recipients import Recipients
 from services.notifier import service as notifier
 from services.notifier.projection.tables import MIGRATIONS as NOTIFIER_MIGRATIONS
+from services.notifier.webhooks.running import configured as webhooks
 from services.rights import service as rights
 
 ALL = ("consent", "notifier", "rights")
 MIGRATIONS = {"consent": CONSENT_MIGRATIONS, "notifier": NOTIFIER_MIGRATIONS, "rights": rights.MIGRATIONS}
 GRACE_SECONDS = 20.0
+_Part = consent.ConsentService | notifier.NotifierService | rights.RightsService | audit.AuditService | Scrub
 _log = journal.get("process")
 
 
@@ -69,16 +78,27 @@ def keys_url(settings: ServiceSettings) -> str:
     return settings.keys or f"sqlite:///{_folder(settings) / 'keys'}.db"
 
 
+def guard_url(settings: ServiceSettings) -> str:
+    """Where the checkpoint guard is."""
+    return settings.guard or f"file://{_folder(settings) / 'guard'}"
+
+
 def require_shared(settings: ServiceSettings) -> None:
     """Replicas share one store; so they must share the key store and the keyring, and not each make their own."""
-    if settings.store and not (settings.keys and settings.keyring):
-        raise StoreUnavailable("with --store, name the key store and the keyring too (--keys, --keyring)")
+    if settings.store and not (settings.keys and settings.keyring and settings.guard):
+        raise StoreUnavailable("with --store, name key store, keyring and guard too (--keys, --keyring, --guard)")
+
+
+def keyring_path(settings: ServiceSettings) -> Path:
+    """Where the keyring is."""
+    return Path(settings.keyring) if settings.keyring else _folder(settings) / "keyring.json"
 
 
 def keyring(settings: ServiceSettings) -> FileKeyring:
     """The keyring; made when there is none in embedded mode, never otherwise."""
-    path = Path(settings.keyring) if settings.keyring else _folder(settings) / "keyring.json"
-    return FileKeyring.open(path) if settings.keyring else FileKeyring.open_or_create(path)
+    sealer = sealer_named(settings.keyring_sealer, vault_settings())
+    make = FileKeyring.open if settings.keyring else FileKeyring.open_or_create
+    return make(keyring_path(settings), sealer)
 
 
 @contextlib.asynccontextmanager
@@ -131,24 +151,42 @@ async def running(settings: ServiceSettings, names: Sequence[str] = ALL) -> Asyn
         target = settings.listen if settings.listen.startswith("unix:") else f"{_host(settings.listen)}:{port}"
         consent_channel = channel.connect(settings.consent or target)
         stack.push_async_callback(consent_channel.close)
-        parts: list[consent.ConsentService | notifier.NotifierService | rights.RightsService] = []
+        notifier_channel = channel.connect(settings.notifier or target)
+        stack.push_async_callback(notifier_channel.close)
+        parts: list[_Part] = []
+        logs: dict[str, SignedLog] = {}
+        persons: Persons | None = None
         for name in names:
             store = await open_store(store_url(settings, name), name, MIGRATIONS[name])
             stack.push_async_callback(store.close)
             if name == "consent":
                 keystore = await open_keystore(keys_url(settings))
                 stack.push_async_callback(keystore.close)
-                parts.append(await _consent(settings, store, keystore, bus, provider))
+                await bind(store, keystore, provider)
+            guard = await open_guard(guard_url(settings))
+            stack.push_async_callback(guard.close)
+            log = await SignedLog.open(store, name, provider, guard, settings.log_name)
+            stack.push_async_callback(log.close)
+            logs[name] = log
+            if name == "consent":
+                service = await _consent(settings, log, keystore, bus, provider, consent.recipients(notifier_channel))
+                parts.append(service)
+                persons = service.persons
             elif name == "notifier":
                 config = notifier.NotifierConfig(
                     rebuild_streams=child is not None,
                     stream_max_bytes=settings.stream_max_bytes,
                     stream_replicas=settings.stream_replicas,
+                    webhooks=webhooks(
+                        settings.webhook_networks, settings.webhook_plain_hosts, settings.webhook_ca_file
+                    ),
                 )
-                parts.append(await notifier.build(config, store, bus, consent_channel, provider, clock))
+                parts.append(await notifier.build(config, log, bus, consent_channel, provider, clock))
             else:
                 config_of_rights = rights.RightsConfig(rebuild_stream=child is not None)
-                parts.append(rights.build(config_of_rights, store, bus))
+                parts.append(rights.build(config_of_rights, log, bus))
+        parts.append(_audit(settings, logs, persons))
+        parts.append(Scrub(logs, settings.scrub_events_per_second, server.health.set_intact))
         for part in parts:
             for descriptor, servicer in part.servicers:
                 server.add(descriptor, servicer)
@@ -181,7 +219,12 @@ def _spare_the_collector() -> None:
 
 
 async def _consent(
-    settings: ServiceSettings, store: Store, keystore: KeyStore, bus: Bus, provider: FileKeyring
+    settings: ServiceSettings,
+    log: SignedLog,
+    keystore: KeyStore,
+    bus: Bus,
+    provider: FileKeyring,
+    recipients: Recipients,
 ) -> consent.ConsentService:
     config = consent.ConsentConfig(
         staleness_seconds=settings.staleness_ms / 1000,
@@ -190,8 +233,27 @@ async def _consent(
         stream_max_bytes=settings.stream_max_bytes,
         stream_replicas=settings.stream_replicas,
         first_tenant="default" if not settings.store else "",
+        key_backup_days=settings.key_backup_days,
     )
-    return await consent.build(config, store, keystore, bus, provider, clock)
+    return await consent.build(config, log, keystore, bus, provider, clock, recipients)
+
+
+def _audit(settings: ServiceSettings, logs: dict[str, SignedLog], persons: Persons | None) -> audit.AuditService:
+    copies = settings.checkpoints or ("" if settings.store else str(_folder(settings) / "checkpoints"))
+    config = audit.AuditConfig(
+        tiles=settings.tiles,
+        tiles_entries=settings.tiles_entries == 1,
+        witnesses=Path(settings.witnesses) if settings.witnesses else None,
+        stamps=settings.tsa,
+        stamp_roots=Path(settings.tsa_roots) if settings.tsa_roots else None,
+        stamp_seconds=settings.tsa_seconds,
+        copies=Path(copies) if copies else None,
+        anchor_seconds=max(1, settings.anchor_seconds),
+    )
+    try:
+        return audit.build(config, logs, persons, clock)
+    except OSError:
+        raise CannotListen(f"{settings.tiles} cannot be bound; another process may have it") from None
 
 
 def _host(listen: str) -> str:

@@ -1,4 +1,4 @@
-"""Commands that work on stores and streams directly, and so know the services: migrate, keyring, rebuild, bus.
+"""Commands that work on stores and streams directly, and so know the services: migrate, rebuild, bus.
 
 The `consentledger` command finds them through the entry point `consentledger.commands`; the library imports nothing
 of the services. Embedded files belong to the running process: stop it first; PostgreSQL takes them at any time.
@@ -8,7 +8,6 @@ import asyncio
 import json
 from collections.abc import Awaitable
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -18,13 +17,13 @@ from rich.progress import Progress
 from consentledger.bus.connection import Bus, connect
 from consentledger.bus.errors import BusError
 from consentledger.bus.streams import enforce_stream, ensure_log_stream, ledger_stream, stream_state
-from consentledger.crypto.keyring import FileKeyring, KeyringUnusable
+from consentledger.crypto.keyring import KeyringUnusable
 from consentledger.settings import ServiceSettings, service_settings
 from consentledger.store.ledger import SchemaTooOld, StoreUnavailable
 from consentledger.store.mark import read_mark
-from consentledger.store.open import NotAStore, migrate_keystore, migrate_store, open_store
+from consentledger.store.open import NotAStore, migrate_guard, migrate_keystore, migrate_store, open_store
 from services.consent.projection.rebuild import Rebuilt, rebuild
-from services.embedded import ALL, MIGRATIONS, keys_url, store_url
+from services.embedded import ALL, MIGRATIONS, guard_url, keys_url, store_url
 from services.notifier.keeper import rebuild_enforce
 
 T = TypeVar("T")
@@ -33,6 +32,7 @@ ENFORCE = "ENFORCE"
 Data = Annotated[str | None, typer.Option("--data", help="The folder of embedded files; CONSENTLEDGER_DATA.")]
 StoreUrl = Annotated[str | None, typer.Option("--store", help="postgresql://…; CONSENTLEDGER_STORE.")]
 KeysUrl = Annotated[str | None, typer.Option("--keys", help="The key store; CONSENTLEDGER_KEYS.")]
+GuardUrl = Annotated[str | None, typer.Option("--guard", help="The checkpoint guard; CONSENTLEDGER_GUARD.")]
 NatsUrl = Annotated[str | None, typer.Option("--nats", help="nats://…; CONSENTLEDGER_NATS.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -42,31 +42,20 @@ bus_app = typer.Typer(help="The streams that carry the log.", no_args_is_help=Tr
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the `consentledger` command."""
     app.command("migrate")(migrate)
-    app.command("keyring")(keyring)
     app.command("rebuild")(rebuild_projection)
     app.add_typer(bus_app, name="bus")
 
 
-def migrate(store: StoreUrl = None, keys: KeysUrl = None, data: Data = None) -> None:
-    """Bring every service's database and the key store up to date. Safe to repeat, and to run several at once."""
-    settings = _settings(store=store, keys=keys, data=data)
-    _run(_migrate(settings))
+def migrate(store: StoreUrl = None, keys: KeysUrl = None, guard: GuardUrl = None, data: Data = None) -> None:
+    """Bring every service's database, the key store and the guard up to date. Safe to repeat, several at once too."""
+    settings = settings_with(store=store, keys=keys, guard=guard, data=data)
+    run_now(_migrate(settings))
     Console().print("up to date")
-
-
-def keyring(file: Annotated[Path, typer.Argument(help="Where; never overwritten.")]) -> None:
-    """Make a keyring for services that share a store. With it and the key store everything can be opened: guard it."""
-    try:
-        FileKeyring.create(file)
-    except (KeyringUnusable, OSError) as refusal:
-        typer.echo(f"cannot: {refusal}", err=True)
-        raise typer.Exit(3) from None
-    typer.echo("made")
 
 
 def rebuild_projection(store: StoreUrl = None, data: Data = None, as_json: Json = False) -> None:
     """Drop the consent service's tables and make them again from the log. Exits 1 when they were not what it says."""
-    rebuilt = _run(_rebuild(_settings(store=store, data=data), quiet=as_json))
+    rebuilt = run_now(_rebuild(settings_with(store=store, data=data), quiet=as_json))
     same = rebuilt.before == rebuilt.after
     if as_json:
         typer.echo(json.dumps(asdict(rebuilt) | {"same": same}))
@@ -82,7 +71,7 @@ def rebuild_projection(store: StoreUrl = None, data: Data = None, as_json: Json 
 @bus_app.command("status")
 def status(nats: NatsUrl = None, store: StoreUrl = None, data: Data = None, as_json: Json = False) -> None:
     """How far each log is, and how far it is carried."""
-    found = _run(_status(_settings(nats=nats, store=store, data=data)))
+    found = run_now(_status(settings_with(nats=nats, store=store, data=data)))
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -98,7 +87,7 @@ def rebuild_bus(nats: NatsUrl = None, store: StoreUrl = None, data: Data = None)
     in. Every obligation that is not settled is sent again. Nothing is lost with the streams, since they hold nothing
     that the logs do not.
     """
-    made = _run(_rebuild_bus(_settings(nats=nats, store=store, data=data)))
+    made = run_now(_rebuild_bus(settings_with(nats=nats, store=store, data=data)))
     typer.echo("\n".join(f"{name}: made anew" for name in made) or "every stream is there")
 
 
@@ -106,6 +95,7 @@ async def _migrate(settings: ServiceSettings) -> None:
     for name in ALL:
         await migrate_store(store_url(settings, name), name, MIGRATIONS[name])
     await migrate_keystore(keys_url(settings))
+    await migrate_guard(guard_url(settings))
 
 
 async def _rebuild(settings: ServiceSettings, *, quiet: bool) -> Rebuilt:
@@ -163,16 +153,19 @@ async def _bus(settings: ServiceSettings) -> Bus:
     return await connect(settings.nats, "consentledger", credentials=settings.nats_credentials or None)
 
 
-def _settings(**given: str | None) -> ServiceSettings:
+def settings_with(**given: str | None) -> ServiceSettings:
+    """The environment's settings, but for what was given."""
     return replace(service_settings(), **{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
 
 
-def _run(work: Awaitable[T]) -> T:
+def run_now(work: Awaitable[T]) -> T:
+    """Do it, and end with 3 and the reason when it cannot be done."""
+
     async def waited() -> T:
         return await work
 
     try:
         return asyncio.run(waited())
-    except (NotAStore, StoreUnavailable, SchemaTooOld, BusError) as refusal:
+    except (NotAStore, StoreUnavailable, SchemaTooOld, BusError, KeyringUnusable) as refusal:
         typer.echo(f"cannot: {refusal}", err=True)
         raise typer.Exit(3) from None

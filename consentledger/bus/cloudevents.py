@@ -88,8 +88,8 @@ def ledger_event_headers(
 
     `id` is `<service>/<position>/<recorded_us>`: the same at every publication of the same event, and different for
     another event at the same position, since recording times strictly increase. `sequence` is the position, padded to
-    20 digits because the sequence extension asks for values in lexicographic order. A malformed `traceparent` is left
-    out: tracing never stops a revocation.
+    20 digits because the sequence extension asks for values in lexicographic order. An event of no tenant, which is
+    about the log itself, has no `tenant`. A malformed `traceparent` is left out: tracing never stops a revocation.
     """
     identity = f"{service}/{position}/{recorded_us}"
     attributes = {
@@ -99,8 +99,9 @@ def ledger_event_headers(
         "time": rfc3339(recorded_us),
         "datacontenttype": "application/protobuf",
         "sequence": f"{position:020d}",
-        "tenant": tenant,
     }
+    if tenant:
+        attributes["tenant"] = tenant
     headers = {"Nats-Msg-Id": identity}
     if traceparent and _TRACEPARENT.fullmatch(traceparent):
         headers["traceparent"] = attributes["traceparent"] = traceparent

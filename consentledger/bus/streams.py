@@ -83,8 +83,8 @@ def acks_stream(*, max_bytes: int = 1 << 30, replicas: int = 1) -> StreamSpec:
 
 
 def ledger_subject(service: str, tenant: str, type: str) -> str:
-    """The subject of one ledger event: `ledger.consent.acme.consent.withdrawn.v1`."""
-    return f"ledger.{service}.{tenant}.{type}"
+    """The subject of one ledger event: `ledger.consent.acme.consent.withdrawn.v1`. One of no tenant has `_` there."""
+    return f"ledger.{service}.{tenant or '_'}.{type}"
 
 
 async def stream_state(bus: Bus, name: str, *, timeout: float = 5.0) -> StreamState | None:
@@ -118,6 +118,17 @@ async def purge_subject(bus: Bus, stream: str, subject: str) -> int:
     """Remove the messages on `subject` (wildcards allowed) from a stream that allows it; how many there were."""
     answer = await bus.request_json(f"$JS.API.STREAM.PURGE.{stream}", {"filter": subject})
     return int(answer["purged"])
+
+
+async def drop_stream(bus: Bus, name: str) -> bool:
+    """Remove a stream with all that it carries; False if there was none."""
+    try:
+        await bus.request_json(f"$JS.API.STREAM.DELETE.{name}")
+    except JetStreamError as error:
+        if error.err_code != _STREAM_NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 async def _check(bus: Bus, spec: StreamSpec) -> StreamState | None:

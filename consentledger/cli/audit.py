@@ -1,4 +1,4 @@
-"""Commands for auditors: replay.
+"""Commands for auditors: replay; `exporting` adds export.
 
 Forms of what is written:
 
@@ -10,7 +10,6 @@ A file has its name only when it is whole; nobody else may read it.
 """
 
 import base64
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
@@ -18,11 +17,11 @@ from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from consentledger.cli import output
-from consentledger.cli.failures import BadFile, Misuse
+from consentledger.cli import exporting, files, output
+from consentledger.cli.failures import Misuse
 from consentledger.cli.options import Options, command, group
+from consentledger.cli.progress import bar
 from consentledger.cli.session import Session, run
 from consentledger.cli.streams import resumed
 from consentledger.v1 import audit_service_pb2 as service
@@ -65,8 +64,8 @@ async def _read(
     count = first = last = 0
     chunks = resumed(session, session.audit.ReplayEvents, request, lambda chunk: max(chunk.positions, default=0))
     async with aclosing(chunks):
-        with _bar() as bar:
-            task = bar.add_task("replay", total=None)
+        with bar() as shown:
+            task = shown.add_task("replay", total=None)
             async for chunk in chunks:
                 # Fixed at the first chunk, so that a replay that was cut ends where it would have ended.
                 request.to_position = request.to_position or chunk.head_position
@@ -75,7 +74,7 @@ async def _read(
                 count += len(chunk.leaves)
                 first = first or (chunk.positions[0] if chunk.positions else 0)
                 last = chunk.positions[-1] if chunk.positions else last
-                bar.update(task, total=request.to_position, completed=last)
+                shown.update(task, total=request.to_position, completed=last)
                 if last >= request.to_position:
                     break
     return count, first, last
@@ -96,23 +95,8 @@ def _target(options: Options, out: Path | None) -> Iterator[IO[bytes] | None]:
     if out is None:
         yield sys.stdout.buffer if options.as_json else None
         return
-    part = out.with_name(out.name + ".part")
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError:
-        raise BadFile("cannot be written") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(out)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with files.writing(out) as file:
+        yield file
 
 
-def _bar() -> Progress:
-    target = output.console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=target, disable=not target.is_terminal, transient=True)
+exporting.add_to(app)

@@ -119,4 +119,9 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     ),
     "downstream_changed": lambda header: f"downstream {header.downstream.id} changed",
     "obligation_changed": _obligation,
+    "subject_erased": lambda header: "erasure begun: checks deny from here on",
+    "key_destroyed": lambda header: "erased: the key is destroyed",
+    "hold_changed": lambda header: f"legal hold {header.hold or '(unnamed)'} {'placed' if header.placed else 'lifted'}",
+    "access_recorded": lambda header: f"data read by {header.method or 'a call'} for {header.purpose or 'no purpose'}",
+    "log_epoch_started": lambda header: f"the log goes on under a new name after {header.signed_size} signed events",
 }

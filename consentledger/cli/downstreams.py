@@ -1,4 +1,4 @@
-"""Commands for downstreams: register, update, get, list, load."""
+"""Commands for downstreams: register, update, rotate-secret, get, list, load."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -15,6 +15,10 @@ from consentledger.v1 import notifier_service_pb2 as service
 app = group("The systems that must enforce revocations.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="[a-z0-9-]{1,63}.")]
+Webhook = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Tell it by HTTPS; without one it listens on NATS. An empty one takes it back."),
+]
 _KIND = inputs.choice(events.DownstreamKind, "DOWNSTREAM_KIND_")
 
 
@@ -40,18 +44,20 @@ class Fields:
 
 
 @command(app, "register")
-def register(options: Options, id: Id, given: Fields, request_id: inputs.RequestId = None) -> None:
-    """Add a downstream. Revocations recorded from here on reach it."""
+def register(
+    options: Options, id: Id, given: Fields, webhook: Webhook = None, request_id: inputs.RequestId = None
+) -> None:
+    """Add a downstream. Revocations recorded from here on reach it. The secret of a webhook is told here only."""
     request = service.RegisterDownstreamRequest(
         request_id=inputs.new_request_id(request_id),
         tenant=options.tenant,
-        downstream=inputs.given(given, events.Downstream(id=id)),
+        downstream=_with_webhook(inputs.given(given, events.Downstream(id=id)), webhook),
     )
     _show(options, ask(options, lambda session: session.notifier.RegisterDownstream, request))
 
 
 @command(app, "update")
-def update(options: Options, id: Id, given: Fields) -> None:
+def update(options: Options, id: Id, given: Fields, webhook: Webhook = None) -> None:
     """Change what is given; the rest stays. Refused if it is changed meanwhile."""
 
     async def work(session: Session) -> Any:
@@ -60,11 +66,27 @@ def update(options: Options, id: Id, given: Fields) -> None:
         request = service.UpdateDownstreamRequest(
             request_id=inputs.new_request_id(None),
             tenant=options.tenant,
-            downstream=inputs.given(given, found.downstream),
+            downstream=_with_webhook(inputs.given(given, found.downstream), webhook),
         )
         return await session.call(session.notifier.UpdateDownstream, request)
 
     _show(options, run(options, work))
+
+
+@command(app, "rotate-secret")
+def rotate_secret(
+    options: Options,
+    id: Id,
+    overlap: Annotated[
+        int | None, typer.Option(min=0, metavar="SECONDS", help="How long the old one signs too; a day unless told.")
+    ] = None,
+    request_id: inputs.RequestId = None,
+) -> None:
+    """Give a webhook a new secret, which is told here only."""
+    request = service.RotateSecretRequest(
+        request_id=inputs.new_request_id(request_id), tenant=options.tenant, downstream=id, overlap_seconds=overlap
+    )
+    _show(options, ask(options, lambda session: session.notifier.RotateSecret, request))
 
 
 @command(app, "get")
@@ -104,11 +126,14 @@ async def _put(session: Session, wanted: events.Downstream, standing: events.Dow
         request = service.RegisterDownstreamRequest(request_id=new_id, tenant=tenant, downstream=wanted)
         await session.call(session.notifier.RegisterDownstream, request)
         return "registered"
-    if catalogue.same(wanted, standing, "version"):
-        return "unchanged"
     changed = events.Downstream()
     changed.CopyFrom(wanted)
     changed.version = standing.version
+    if wanted.HasField("webhook"):  # all but the URL is the service's to say
+        changed.webhook.CopyFrom(standing.webhook)
+        changed.webhook.url = wanted.webhook.url
+    if catalogue.same(changed, standing):
+        return "unchanged"
     update = service.UpdateDownstreamRequest(request_id=new_id, tenant=tenant, downstream=changed)
     await session.call(session.notifier.UpdateDownstream, update)
     return "updated"
@@ -118,16 +143,27 @@ async def _all(session: Session, tenant: str) -> Any:
     return await session.pages(session.notifier.ListDownstreams, service.ListDownstreamsRequest(tenant=tenant))
 
 
+def _with_webhook(downstream: events.Downstream, url: str | None) -> events.Downstream:
+    if url:
+        downstream.webhook.url = url
+    elif url is not None:
+        downstream.ClearField("webhook")
+    return downstream
+
+
 def _show(options: Options, answer: Any) -> None:
     if options.as_json:
         output.document(answer)
-    else:
-        _table([answer.downstream])
+        return
+    _table([answer.downstream])
+    if "webhook_secret" in answer.DESCRIPTOR.fields_by_name and answer.HasField("webhook_secret"):
+        print(f"secret      {answer.webhook_secret.secret}")
+        print(f"public key  {answer.webhook_secret.public_key}")
 
 
 def _table(downstreams: Any) -> None:
     output.table(
-        ("id", "name", "kind", "purposes", "namespace", "within", "version", ""),
+        ("id", "name", "kind", "purposes", "namespace", "webhook", "within", "version", ""),
         (
             (
                 item.id,
@@ -135,9 +171,10 @@ def _table(downstreams: Any) -> None:
                 word(events.DownstreamKind, item.kind, "DOWNSTREAM_KIND_"),
                 ", ".join(item.purposes),
                 item.identifier_namespace,
+                item.webhook.url,
                 f"{item.enforce_within_seconds or 86400} s",
                 str(item.version),
-                "paused" if item.paused else "",
+                "disabled" if item.webhook.disabled else "paused" if item.paused else "",
             )
             for item in downstreams
         ),

@@ -9,6 +9,9 @@ Pure. Each purpose gives one row for each status in which something was chosen. 
 - The person: an identifier `namespace:id` of the data subject, or its IRI: `mailto:` is "email", `tel:` is "phone",
   any other stands under "iri".
 - The purpose: its identifier, or its own IRI, its type's or its broader purpose's, which the caller maps to an id.
+- An objection, which is no consent, is read as our own records have it: a status that says Objected.
+- Language, collector, age band and evidence are read of the status, where our own records have them. In others the
+  language is that of the notice.
 - A grant's duration becomes `expires_at`. One that depends on an event cannot be held, and refuses the record.
 - Row ids are made from the record's id, so that the same record gives the same ids.
 """
@@ -23,6 +26,7 @@ from typing import Any
 
 from consentledger.cli.imports import Rejected, RowError, SourceAct, import_row, instant
 from consentledger.cli.jsonld import DPV, expanded, many, nodes, one_text, texts
+from consentledger.receipts.vocabulary import OWN
 from consentledger.v1 import consent_service_pb2 as service
 
 LOC = "https://w3id.org/dpv/loc#"
@@ -36,13 +40,16 @@ _ACTS = {
     "ConsentRevoked": "withdraw",
     "ConsentInvalidated": "withdraw",
     "ConsentExpired": "withdraw",
+    "Objected": "object",
 }
+_OBJECTED = {OWN + "Objected", DPV + "LegitimateInterestObjected", DPV + "PublicInterestObjected"}
 _ENDED_BY_OTHERS = {
     "ConsentRevoked": "consent-revoked",
     "ConsentInvalidated": "consent-invalidated",
     "ConsentExpired": "consent-expired",
 }
 _NOTHING_CHOSEN = {"ConsentRequested", "ConsentRequestDeferred"}
+_TOKEN = re.compile(r"[a-z0-9._-]{1,64}")
 _SCHEMES = {"mailto": "email", "tel": "phone"}
 _DURATION = re.compile(
     r"P(?=.)(?:(\d{1,4})Y)?(?:(\d{1,5})M)?(?:(\d{1,5})W)?(?:(\d{1,6})D)?"
@@ -87,10 +94,7 @@ def one_record(record: object, purposes: Mapping[str, str], collector: str = "")
     notice, language = _notice(node)
     acts = []
     for purpose in _purposes(node, purposes):
-        for status in nodes(node, "dpv:hasConsentStatus"):
-            name = _status(status)
-            if name in _NOTHING_CHOSEN:
-                continue
+        for name, status in _statuses(node):
             told = one_text(status, "dpv:isIndicatedAtTime")
             occurred_at = instant("dpv:isIndicatedAtTime", told)
             act = _ACTS[name]
@@ -105,8 +109,10 @@ def one_record(record: object, purposes: Mapping[str, str], collector: str = "")
                     notice_version=notice,
                     method=_ENDED_BY_OTHERS.get(name) or _token(texts(status, "dpv:hasIndicationMethod")),
                     jurisdiction=_jurisdiction(node),
-                    collector=collector,
-                    language=language,
+                    collector=collector or _one(status, "cl:collector"),
+                    language=_one(status, "dct:language") or language,
+                    age_band=_one(status, "cl:ageBand"),
+                    evidence_sha256=_evidence(status),
                     explicit=DPV + "ExplicitlyExpressedConsent" in status["@type"],
                     expires_at=_expiry(status, occurred_at) if act == "grant" else None,
                 )
@@ -146,9 +152,20 @@ def _purposes(node: Mapping[str, Any], known: Mapping[str, str]) -> list[str]:
     return found
 
 
+def _statuses(node: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each status in which something was chosen, with its name in _ACTS."""
+    for status in nodes(node, "dpv:hasConsentStatus"):
+        name = _status(status)
+        if name not in _NOTHING_CHOSEN:
+            yield name, status
+    for status in nodes(node, "dpv:hasStatus"):
+        if _OBJECTED.intersection(status["@type"]):
+            yield "Objected", status
+
+
 def _status(status: Mapping[str, Any]) -> str:
     names: set[str] = {iri.removeprefix(DPV) for iri in status["@type"] if iri.startswith(DPV)}
-    known = names & (_ACTS.keys() | _NOTHING_CHOSEN)
+    known = names & (_ACTS.keys() - {"Objected"} | _NOTHING_CHOSEN)
     # "ConsentUnknown" beside a known state, or a state of a later vocabulary, must not be read as half of what it says.
     states = {name for name in names if not name.endswith("Consent") and not name.startswith("ConsentStatus")}
     if len(known) != 1 or states != known:
@@ -157,7 +174,7 @@ def _status(status: Mapping[str, Any]) -> str:
 
 
 def _notice(node: Mapping[str, Any]) -> tuple[str, str]:
-    """Version and language; empty when the record names none, or several."""
+    """Version and language; empty when the record names none, or several. Our own have the language elsewhere."""
     notices = nodes(node, "dpv:hasNotice")
     if len(notices) != 1:
         return "", ""
@@ -165,7 +182,8 @@ def _notice(node: Mapping[str, Any]) -> tuple[str, str]:
     iri: str = notices[0].get("@id", "")
     version = named[0] if len(named) == 1 else iri.rstrip("/").rpartition("/")[2]
     languages = texts(notices[0], "dct:language")
-    return version, languages[0] if len(languages) == 1 else ""
+    ours = bool(nodes(node, "cl:proof"))
+    return version, languages[0] if len(languages) == 1 and not ours else ""
 
 
 def _jurisdiction(node: Mapping[str, Any]) -> str:
@@ -207,5 +225,20 @@ def _later(start: datetime, duration: str) -> datetime:
         raise RowError("dpv:hasDuration", "an end before the year 10000") from None
 
 
+def _one(node: Mapping[str, Any], name: str) -> str:
+    """The only text under a name, or nothing."""
+    return one_text(node, name) if texts(node, name) else ""
+
+
+def _evidence(status: Mapping[str, Any]) -> bytes:
+    try:
+        return bytes.fromhex(_one(status, "cl:evidenceSha256"))
+    except ValueError:
+        raise RowError("cl:evidenceSha256", "a SHA-256 in hexadecimal") from None
+
+
 def _token(methods: list[str]) -> str:
+    """A method that is a token already, as it is; of words, one made of them."""
+    if len(methods) == 1 and _TOKEN.fullmatch(methods[0]):
+        return methods[0]
     return re.sub(r"[^a-z0-9._]+", "-", methods[0].lower()).strip("-")[:64] if len(methods) == 1 else ""

@@ -83,6 +83,8 @@ class SourceAct:
     explicit: bool = False
     expires_at: datetime | None = None
     """When a grant ends."""
+    evidence_sha256: bytes = b""
+    """32 bytes, or none."""
 
 
 def import_row(act: SourceAct) -> service.ImportRow:
@@ -94,6 +96,7 @@ def import_row(act: SourceAct) -> service.ImportRow:
     _need(not act.jurisdiction or bool(PLACE.fullmatch(act.jurisdiction)), "jurisdiction", "ISO 3166-1 or 3166-2")
     _need(len(act.language) <= 35 and bool(_LANGUAGE.fullmatch(act.language)), "language", "BCP 47")
     _need(act.age_band in _AGE_BANDS, "age_band", "adult, minor or empty")
+    _need(len(act.evidence_sha256) in (0, 32), "evidence_sha256", "32 bytes, or none")
     _need(act.occurred_at.tzinfo is not None, "occurred_at", "a time with an offset")
     row = service.ImportRow(
         request_id=_request_id(act.request_id),
@@ -106,6 +109,7 @@ def import_row(act: SourceAct) -> service.ImportRow:
             collector=act.collector,
             language=act.language,
             age_band=_AGE_BANDS[act.age_band],
+            evidence_sha256=act.evidence_sha256,
         ),
     )
     _set_act(row, act)

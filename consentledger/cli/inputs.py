@@ -126,3 +126,17 @@ class Collected:
             collector=self.collector,
             age_band=cast(types.AgeBand, age_band or 0),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Why a person's data is read: options of every command that reads it."""
+
+    access_purpose: Annotated[
+        str, typer.Option(metavar="TOKEN", help="Why it is read: audit, support; recorded, and told to the person.")
+    ] = ""
+    actor: Annotated[str, typer.Option(metavar="NAME", help="Who reads; recorded sealed, and told to the person.")] = ""
+
+    def reason(self) -> types.AccessReason:
+        """As the services take it."""
+        return types.AccessReason(purpose=self.access_purpose, actor=self.actor)

@@ -3,7 +3,7 @@
 Pure, and no JSON-LD processor: a context that lies elsewhere is refused, since nothing is fetched; terms, aliases and
 graphs are not known.
 
-- Names are given here as `dpv:`, `dct:`, `rdf:` and `skos:`, whatever prefixes the record uses.
+- Names are given here as `dpv:`, `dct:`, `rdf:`, `skos:` and `cl:` (our own), whatever prefixes the record uses.
 - What is not as expected raises RowError with the name, never with the value.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from consentledger.cli.imports import RowError
+from consentledger.receipts.vocabulary import OWN
 
 DPV = "https://w3id.org/dpv#"
 _SHORT = {
@@ -18,6 +19,7 @@ _SHORT = {
     "dct": "http://purl.org/dc/terms/",
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
     "skos": "http://www.w3.org/2004/02/skos/core#",
+    "cl": OWN,
 }
 
 

@@ -14,17 +14,21 @@ from typer.main import get_command
 
 from consentledger.cli import (
     acts,
-    audit,
     downstreams,
+    erasing,
     importing,
     notices,
     obligations,
     preferences,
     purposes,
     questions,
+    receipts,
     standing,
+    subjects,
     tenants,
+    tiles,
     timeline,
+    witness,
 )
 from consentledger.cli.failures import ExitCode, explain_defect, explain_usage
 from consentledger.cli.options import Before, Server, Tenant, Verbose, group
@@ -36,7 +40,11 @@ GROUPS: list[tuple[str, typer.Typer]] = [
     ("notices", notices.app),
     ("downstreams", downstreams.app),
     ("obligations", obligations.app),
-    ("audit", audit.app),
+    ("hold", erasing.app),
+    ("audit", tiles.app),
+    ("receipt", receipts.app),
+    ("subject", subjects.app),
+    ("witness", witness.app),
 ]
 """Groups of commands, by name."""
 
@@ -46,6 +54,7 @@ COMMANDS: list[Callable[[typer.Typer], None]] = [
     questions.add_to,
     timeline.add_to,
     importing.add_to,
+    erasing.add_to,
 ]
 """What adds commands that stand alone."""
 

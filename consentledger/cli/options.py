@@ -2,7 +2,8 @@
 
 - `--server`, `--tenant` and `--verbose` may stand before the command too; after it they win.
 - A command is a function whose first argument is the `Options`; the others are its own parameters. One whose type is
-  a dataclass stands for that dataclass's fields, so that several commands can take the same.
+  a dataclass stands for that dataclass's fields, so that several commands can take the same. One that is named as an
+  option above, `tenant`, replaces it.
 - A refusal, and a server that gives no answer, end here: they are reported, and become the exit code.
 """
 
@@ -36,6 +37,8 @@ class Options:
     """`HOST:PORT` or `unix:PATH`."""
     tenant: str
     """The tenant that it speaks of."""
+    named_tenant: str | None
+    """The same if the caller named it, None where it is only the usual one."""
     as_json: bool
     """JSON instead of tables."""
     verbose: bool
@@ -73,10 +76,11 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Call
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(function).parameters.values())[1:]
+        shared = [key for key in _ADDED if all(key != parameter.name for parameter in own)]
         bundles: dict[str, Any] = {each.name: each.annotation for each in own if is_dataclass(each.annotation)}
 
         def called(ctx: typer.Context, **given: Any) -> None:
-            added = {key: given.pop(key) for key in _ADDED if key != "ctx"}
+            added = {key: given.pop(key) for key in shared if key != "ctx"}
             options = _options(ctx.find_object(Before) or Before(), added)
             for name, bundle in bundles.items():
                 given[name] = bundle(**{field.name: given.pop(field.name) for field in fields(bundle)})
@@ -86,7 +90,7 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Call
                 raise typer.Exit(report(error, as_json=options.as_json)) from None
 
         taken = [taken for parameter in own for taken in _taken(parameter)]
-        taken += [_parameter(key, _DEFAULTS[key], annotation) for key, annotation in _ADDED.items()]
+        taken += [_parameter(key, _DEFAULTS[key], _ADDED[key]) for key in shared]
         # What typer reads instead of the signature above.
         called.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
         called.__annotations__ = {parameter.name: parameter.annotation for parameter in taken}
@@ -116,9 +120,11 @@ def _parameter(name: str, default: Any, annotation: Any) -> inspect.Parameter:
 
 def _options(before: Before, after: dict[str, Any]) -> Options:
     settings = client_settings()
+    named = after.get("tenant") or before.tenant
     return Options(
         server=after["server"] or before.server or settings.server,
-        tenant=after["tenant"] or before.tenant or settings.tenant,
+        tenant=named or settings.tenant,
+        named_tenant=named,
         as_json=after["as_json"],
         verbose=after["verbose"] or before.verbose,
     )

@@ -98,7 +98,7 @@ class Session:
         """All pages of a list in one response, at most `limit` items if that is not 0."""
         request.page_size = min(_PAGE, limit or _PAGE)
         merged = await self.call(rpc, request)
-        (items,) = (field.name for field in merged.DESCRIPTOR.fields if field.name != "next_page_token")
+        (items,) = (field.name for field in merged.DESCRIPTOR.fields if field.is_repeated)
         while merged.next_page_token and not 0 < limit <= len(getattr(merged, items)):
             request.page_token = merged.next_page_token
             merged.ClearField("next_page_token")

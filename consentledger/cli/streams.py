@@ -3,7 +3,7 @@
 A server closes connections that grow old and ends streams when it stops, so a stream that was cut is normal.
 
 - Nothing is lost or doubled: positions order the log, and the next one wanted is known.
-- After a cut the server has half a minute to come back; three cuts without a message in between end the stream.
+- After a cut the server has half a minute to come back; three cuts without a new position in between end the stream.
 """
 
 import asyncio
@@ -29,8 +29,9 @@ async def resumed(session: Session, rpc: Any, request: Any, last: Callable[[Any]
         stream = rpc(request)
         try:
             async for response in stream:
-                pauses = iter(PAUSES)
-                request.from_position = max(request.from_position, last(response) + 1)
+                if last(response) >= request.from_position:
+                    pauses = iter(PAUSES)
+                    request.from_position = last(response) + 1
                 yield response
             return
         except grpc.aio.AioRpcError as error:

@@ -1,4 +1,4 @@
-"""Commands that show what happened: history of one person, watch for what comes."""
+"""Commands that show what happened: history of one person, accesses to it, watch for what comes."""
 
 import asyncio
 from contextlib import aclosing
@@ -24,12 +24,13 @@ OnlySubject = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     command(app, "history")(history)
+    command(app, "accesses")(accesses)
     command(app, "watch")(watch)
 
 
-def history(options: Options, subject: inputs.Subject) -> None:
-    """Show a person's history, oldest first: what, when, under which notice, at which position."""
-    request = audit.GetSubjectHistoryRequest(tenant=options.tenant, subject=subject)
+def history(options: Options, subject: inputs.Subject, reading: inputs.Reading) -> None:
+    """Show a person's history, oldest first: what, when, under which notice, at which position. It is recorded."""
+    request = audit.GetSubjectHistoryRequest(tenant=options.tenant, subject=subject, access=reading.reason())
     answer = run(options, lambda session: session.pages(session.audit.GetSubjectHistory, request))
     if options.as_json:
         output.document(answer)
@@ -46,6 +47,29 @@ def history(options: Options, subject: inputs.Subject) -> None:
                 str(event.position),
             )
             for event in answer.events
+        ),
+    )
+
+
+def accesses(options: Options, subject: inputs.Subject) -> None:
+    """Show who read a person's data, newest first: when, why, and what of it."""
+    request = audit.ListAccessesRequest(tenant=options.tenant, subject=subject)
+    answer = run(options, lambda session: session.pages(session.audit.ListAccesses, request))
+    if options.as_json:
+        output.document(answer)
+        return
+    output.table(
+        ("when", "by", "for", "call", "what", "position"),
+        (
+            (
+                output.moment(access, "recorded_at"),
+                " ".join(part for part in (access.actor, access.role) if part),
+                access.purpose,
+                access.method,
+                ", ".join(access.fields) + (" (of a linked identifier)" if access.linked else ""),
+                str(access.position),
+            )
+            for access in answer.accesses
         ),
     )
 

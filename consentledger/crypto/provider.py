@@ -12,11 +12,18 @@ class KeyUnavailable(Exception):
     """A wrapped key cannot be opened: its epoch was destroyed, it was changed, or it belongs to another `aad`."""
 
 
+class ProviderUnreachable(KeyUnavailable):
+    """Nothing is lost: the provider cannot be asked at the moment. Ask again."""
+
+
 class KeyProvider(Protocol):
     """Local and quick: called on the event loop's thread."""
 
     def wrap(self, key: bytes, aad: bytes) -> bytes:
-        """`key` under the current epoch key, bound to `aad`. The epoch's number is part of the answer."""
+        """`key` under the current epoch key, bound to `aad`. The epoch's number is part of the answer.
+
+        Raises ProviderUnreachable.
+        """
 
     def unwrap(self, wrapped: bytes, aad: bytes) -> bytes:
         """What was wrapped. Raises KeyUnavailable."""

@@ -17,7 +17,9 @@ from consentledger.regimes.model import PLACE, Regime, Regimes
 PLACES_FILE = "jurisdictions.toml"
 
 _TEXTS = ("title", "citation")
-_FLAGS = ("explicit_for_special_category", "stale_notice_tolerated", "universal_signal")
+_FLAGS = (
+    "explicit_for_special_category", "stale_notice_tolerated", "universal_signal", "keep_opt_outs_after_erasure",
+)  # fmt: skip
 _NUMBERS = {"child_age": (1, 21)}
 _OPTIONAL_NUMBERS = {"grant_validity_days": (1, 36_500), "revocation_sla_days": (1, 3_650)}
 _SOURCED = (*_FLAGS, *_NUMBERS, *_OPTIONAL_NUMBERS)
@@ -102,6 +104,7 @@ def _regime(where: str, table: dict[str, Any]) -> Regime:
         universal_signal=table["universal_signal"],
         revocation_sla_days=table.get("revocation_sla_days"),
         sectoral=table["sectoral"],
+        keep_opt_outs_after_erasure=table["keep_opt_outs_after_erasure"],
         sources=MappingProxyType(sources),
     )
 

@@ -61,6 +61,8 @@ class Regime:
     """Calendar days within which processing must have stopped; None when the law sets no number."""
     sectoral: bool
     """It applies by the purpose's sector, never by place."""
+    keep_opt_outs_after_erasure: bool = True
+    """What somebody refused outlives their erasure, where nobody has to ask before data is used."""
     sources: Mapping[str, str] = field(hash=False, default_factory=dict)
     """Where each value stands in the law, by field name; "child_ages.AT" for a place."""
 

@@ -66,6 +66,11 @@ _TABLE: Final[dict[Reason, tuple[grpc.StatusCode, str]]] = {
     _R.DEADLINE_EXCEEDED: (_C.DEADLINE_EXCEEDED, "The deadline passed; repeat the call with the same request_id."),
     _R.CATALOGUE_CONFLICT: (_C.ABORTED, "expected_version does not hold; read it again."),
     _R.PERMISSION_DENIED: (_C.PERMISSION_DENIED, "The caller may not do this."),
+    _R.LOG_UNKNOWN: (_C.NOT_FOUND, "This process holds no log of that name."),
+    _R.POSITION_UNKNOWN: (_C.NOT_FOUND, "There is no such position or tree size."),
+    _R.HOLD_STANDS: (_C.FAILED_PRECONDITION, "A legal hold keeps the person from being erased."),
+    _R.ERASURE_UNKNOWN: (_C.NOT_FOUND, "There is no such erasure."),
+    _R.LOG_BEHIND_GUARD: (_C.UNAVAILABLE, "The database is not the one that was signed; nothing was written."),
 }
 
 # What a bare code from a proxy, from gRPC itself or from a foreign server stands for; INTERNAL for all others.

@@ -13,9 +13,10 @@ from traceback import walk_tb
 import grpc
 
 from consentledger import journal
+from consentledger.crypto.provider import ProviderUnreachable
 from consentledger.errors import LedgerError, Reason
 from consentledger.rpc.errors import from_rpc_error
-from consentledger.store.ledger import StoreUnavailable
+from consentledger.store.ledger import NotAsSigned, StoreUnavailable
 
 _journal = journal.get("rpc")
 _DEEPEST = 20
@@ -25,7 +26,9 @@ def refusal(error: BaseException, method: str) -> LedgerError:
     """The `LedgerError` for whatever left a handler of `method`; writes the log line of a defect."""
     if isinstance(error, LedgerError):
         return error
-    if isinstance(error, StoreUnavailable):
+    if isinstance(error, NotAsSigned):
+        return LedgerError(Reason.LOG_BEHIND_GUARD)
+    if isinstance(error, StoreUnavailable | ProviderUnreachable):
         return LedgerError(Reason.STORE_UNAVAILABLE)
     if isinstance(error, TimeoutError):
         return LedgerError(Reason.DEADLINE_EXCEEDED)

@@ -8,10 +8,15 @@ In dependency order:
 - `database`: what a log and a key store need from a database: a transaction, a linearizable read, a bulk read.
 - `sqlite_file`; `postgres_server`, `postgres_migrate`: the two databases.
 - `sqlite`, `postgres`: the log on each.
-- `keystore`: wrapped person keys and the identifier index, a database of its own.
+- `epochs`: which epoch each person key is wrapped under, and wrapping them anew; `erased`: destroying keys, and what
+  stays of it; `keystore`: those keys and the identifier index, a database of its own.
 - `binding`: a log, its key store and its keyring belong together.
 - `mark`: how far a log is known to have been published; `follower`: waking those who follow it; `token`: positions
   as callers hold them; `moment`: when and where a command is decided.
 - `commands`, `aggregates`, `committer`: many concurrent commands, the aggregates they decide against, one transaction.
+- `anchored`: what witnesses and others have attested about the log's checkpoints.
+- `newepoch`: a log that goes on under a new name; `resync`: events that a restored log lacks, put back.
 - `open`: from a URL to an open store, and the migration command.
+- `reader`: a database looked at from outside, read only, for commands; `attest`: what such a reader sees, signed;
+  `fsck`: whether a log is what it says; `sqlite_copy`, `postgres_dump`: a database as files, and back.
 """

@@ -10,6 +10,7 @@ import secrets
 from consentledger.crypto.provider import KeyProvider
 from consentledger.store.keystore import KeyStore
 from consentledger.store.ledger import Store, StoreUnavailable
+from consentledger.store.signedlog import born
 
 _READ = "SELECT keystore, key_check FROM bound_to"
 _WRITE = "INSERT INTO bound_to (only_row, keystore, key_check) VALUES (1, $1, $2)"
@@ -22,7 +23,7 @@ class DoNotFit(StoreUnavailable):
 async def bind(store: Store, keystore: KeyStore, provider: KeyProvider) -> None:
     """Tie them together, or raise DoNotFit. Several replicas may do it at once."""
     async with store.write() as tx:
-        epoch = tx.head.epoch
+        epoch = await born(tx)
         rows = await tx.fetch(_READ)
         name, bound = await keystore.bind(epoch, secrets.token_bytes(16))
         check = hmac.digest(provider.derive("store.key-check"), name + epoch.to_bytes(8, "big"), "sha256")

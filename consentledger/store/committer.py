@@ -5,18 +5,23 @@
   version conflict, because there is none.
 - Repeats are found inside the transaction: a request_id answered before, or earlier in the same batch, gets the first
   answer, and one that comes with another content is REQUEST_ID_REUSED.
+- The tree grows in the same transaction, and a reply leaves when the checkpoint guard has taken note of it (see
+  `notary`); meanwhile the next batch is decided already.
 - While one batch commits the next one gathers. Under load it then waits a few milliseconds for more; never when idle.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 from consentledger.errors import LedgerError, Reason
 from consentledger.store.commands import Command, Decided, Memory, Projection, seal
-from consentledger.store.ledger import Answered, Entry, Head, RequestKey, Store, Transaction
+from consentledger.store.ledger import Answered, Entry, Head, NotAsSigned, OutcomeUnknown, RequestKey, Transaction
 from consentledger.store.moment import Moment
+from consentledger.store.signedlog import SignedLog
+from consentledger.tlog.hashing import leaf_hash
 
 Clock: TypeAlias = Callable[[], int]
 """The time in microseconds since the epoch."""
@@ -36,6 +41,9 @@ class Committed:
     answer: bytes
     position: int
     """The newest position that the answer reflects."""
+    first: int
+    last: int
+    """The positions that the request wrote, now or when it was first made, inclusive; 0 and 0 if none."""
     repeated: bool
     wrote: bool
     """Whether this call wrote events."""
@@ -68,7 +76,7 @@ class Committer:
 
     def __init__(
         self,
-        store: Store,
+        log: SignedLog,
         memory: Memory,
         projection: Projection,
         clock: Clock,
@@ -76,7 +84,8 @@ class Committer:
         max_batch: int = 256,
         max_waiting: int = 8192,
     ) -> None:
-        self._store = store
+        self._log = log
+        self._store = log.store
         self._memory = memory
         self._projection = projection
         self._clock = clock
@@ -129,18 +138,21 @@ class Committer:
             batch = [w for w in batch if not w.future.cancelled()]  # its caller has gone before anything happened
             self._size += (len(batch) - self._size) * 0.5
             if batch:
+                await self._log.notary.room()
                 await self._commit(batch)
 
     async def _commit(self, waiting: Sequence[_Waiting]) -> None:
         touched: set[bytes] = set()
         try:
             async with self._store.write() as tx:
+                await self._log.follow(tx)
                 result = await self._decide_all(tx, waiting, touched)
                 entries = result.entries
-                position = entries[-1].position if entries else tx.head.position
+                grown = self._log.tree.grow([leaf_hash(e.leaf) for e in entries])
                 if entries or result.answers:
                     newest = entries[-1].recorded_us if entries else tx.head.recorded_us
-                    await tx.append(entries, result.answers, Head(position, newest, tx.head.epoch))
+                    head = Head(grown.edge.size, newest, tx.head.epoch, grown.root, grown.edge.pack())
+                    await tx.append(entries, result.answers, head, grown.hashes, grown.tiles)
                     await self._projection.write(tx, result.events)
             # The commit point lies behind us: a crash before it left nothing, a crash from here on loses nothing.
         except _Failed as failed:
@@ -159,9 +171,11 @@ class Committer:
             return
         for w, refusal in result.refused:
             _refuse(w, refusal)
-        for w, committed in result.done:
-            if not w.future.done():
-                w.future.set_result(committed)
+        covered = self._log.committed(grown)
+        if covered.done():
+            _release(result, covered)
+        else:
+            covered.add_done_callback(partial(_release, result))
         if entries:
             for listener in self._listeners:
                 listener(entries)
@@ -202,10 +216,9 @@ class Committer:
         except Exception as defect:
             raise _Failed(w, defect) from defect
         result.events += [(d.tenant, d.event) for d in decided.drafts]
-        result.done.append((w, Committed(decided.answer, at.position, False, bool(decided.drafts))))
+        first, last = (start + 1, at.position) if decided.drafts else (0, 0)
+        result.done.append((w, Committed(decided.answer, at.position, first, last, False, bool(decided.drafts))))
         if w.command.request is not None:
-            first = start + 1 if decided.drafts else 0
-            last = at.position if decided.drafts else 0
             kept = Answered(w.command.request, decided.stream, first, last, decided.answer, at.recorded_us)
             answered[_scope(kept.key)] = kept
             result.answers.append(kept)
@@ -229,15 +242,31 @@ class _Failed(Exception):
         self.error = error
 
 
+def _release(result: _Batch, covered: "asyncio.Future[None]") -> None:
+    """Answer, now that the guard has moved; or say that it could not, when the outcome is to be asked for again."""
+    failure = covered.exception()
+    if isinstance(failure, NotAsSigned):
+        failure = OutcomeUnknown("it was committed to a log that is not the one that was signed")
+    for w, committed in result.done:
+        if failure is not None:
+            _refuse(w, failure)
+        elif not w.future.done():
+            w.future.set_result(committed)
+
+
 def _scope(key: RequestKey) -> _Scope:
     return key.tenant, key.method, key.request_id
 
 
 def _repeat(result: _Batch, w: _Waiting, request: RequestKey, before: Answered, position: int) -> None:
-    if before.key.mac != request.mac:
+    if not before.answer:
+        result.refused.append((w, LedgerError(Reason.SUBJECT_ERASED)))
+    elif before.key.mac not in (request.mac, b""):  # erasure leaves none: then the id alone tells
         result.refused.append((w, LedgerError(Reason.REQUEST_ID_REUSED)))
     else:
-        result.done.append((w, Committed(before.answer, max(before.last, position), True, False)))
+        result.done.append(
+            (w, Committed(before.answer, max(before.last, position), before.first, before.last, True, False))
+        )
 
 
 def _refuse(w: _Waiting, error: BaseException) -> None:

@@ -18,10 +18,14 @@ from typing import Any, Literal
 Dialect = Literal["sqlite", "postgresql"]
 
 WORDS: dict[str, dict[str, str]] = {
-    "sqlite": {"{int}": "INTEGER", "{bytes}": "BLOB", "{table}": "STRICT", "{clustered}": "STRICT, WITHOUT ROWID"},
-    "postgresql": {"{int}": "bigint", "{bytes}": "bytea", "{table}": "", "{clustered}": ""},
-}
-"""`{int}` is 64 bits; `{table}` ends a CREATE TABLE, `{clustered}` one whose rows live in their primary key."""
+    "sqlite": {
+        "{int}": "INTEGER", "{bytes}": "BLOB", "{table}": "STRICT", "{clustered}": "STRICT, WITHOUT ROWID",
+        "{shared}": "",
+    },
+    "postgresql": {"{int}": "bigint", "{bytes}": "bytea", "{table}": "", "{clustered}": "", "{shared}": "FOR SHARE"},
+}  # fmt: skip
+"""`{int}` is 64 bits; `{table}` ends a CREATE TABLE, `{clustered}` one whose rows live in their primary key; `{shared}`
+ends a SELECT whose rows must not change before the transaction ends."""
 
 
 def render(dialect: Dialect, sql: str) -> str:

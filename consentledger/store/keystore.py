@@ -7,6 +7,7 @@ is cached. The rules:
   race is given the winner's.
 - Calls of `create` that arrive while one is being written share the next transaction.
 - `find` knows only what exists; absence is an answer for this moment only.
+- A key wrapped under an epoch that is about to be destroyed is not taken in; see `epochs`.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from typing import Any
 
 from consentledger.store.database import Database, Work
 from consentledger.store.dialects import among, render
+from consentledger.store.epochs import FLOOR, Epochs, refuse_below
+from consentledger.store.erased import Erased
 from consentledger.store.ledger import Row, StoreUnavailable
 
 MOST_AT_ONCE = 1_000
@@ -34,6 +37,8 @@ class Known:
     """The person's data key, wrapped by the key provider."""
     created_us: int
     """When the person was made here, or last touched."""
+    refusals: str | None = None
+    """What the identifier had refused before an erasure; see `erased`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class NewPerson:
     sealed: bytes
     """The identifier, sealed under the person's data key."""
     created_us: int
+    refusal_blind: bytes = b""
+    """The identifier's index under the refusals' own pepper; see `erased`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,10 @@ class KeyStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.epochs = Epochs(database)
+        """Which epoch the keys are wrapped under, and wrapping them anew."""
+        self.erased = Erased(database)
+        """Destroying keys, and what stays of it."""
         self._waiting: list[tuple[Sequence[NewPerson], asyncio.Future[dict[tuple[str, bytes], Known]]]] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -99,7 +110,7 @@ class KeyStore:
     def _lookup(self, tenant: str, blinds: Sequence[bytes]) -> tuple[str, list[Any]]:
         condition, args = among(self._database.dialect, "i.blind", 2, blinds)
         sql = (
-            "SELECT i.blind, k.person, k.wrapped, k.created_us FROM identifier i "
+            "SELECT i.blind, k.person, k.wrapped, k.created_us, k.refusals FROM identifier i "
             "JOIN person_key k ON k.person = i.person "
             f"WHERE i.tenant = $1 AND {condition}"
         )
@@ -154,7 +165,8 @@ class KeyStore:
 
     async def _insert(self, wanted: Sequence[NewPerson]) -> dict[tuple[str, bytes], Known]:
         dialect = self._database.dialect
-        async with self._database.transaction("SELECT 1") as work:
+        async with self._database.transaction(render(dialect, FLOOR)) as work:
+            refuse_below(work.first[0][0], [one.wrapped for one in wanted])
             await work.executemany(
                 "INSERT INTO identifier (tenant, blind, person, namespace, sealed, created_us) "
                 "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, blind) DO NOTHING",
@@ -163,11 +175,12 @@ class KeyStore:
             await work.executemany(
                 render(
                     dialect,
-                    "INSERT INTO person_key (person, tenant, wrapped, created_us) "
-                    "SELECT i.person, i.tenant, CAST($4 AS {bytes}), CAST($5 AS {int}) FROM identifier i "
+                    "INSERT INTO person_key (person, tenant, wrapped, created_us, refusals) "
+                    "SELECT i.person, i.tenant, CAST($4 AS {bytes}), CAST($5 AS {int}), (SELECT s.refusals "
+                    "FROM suppression s WHERE s.tenant = i.tenant AND s.blind = $6) FROM identifier i "
                     "WHERE i.tenant = $1 AND i.blind = $2 AND i.person = $3 ON CONFLICT (person) DO NOTHING",
                 ),
-                [(one.tenant, one.blind, one.person, one.wrapped, one.created_us) for one in wanted],
+                [(o.tenant, o.blind, o.person, o.wrapped, o.created_us, o.refusal_blind) for o in wanted],
             )
             return await self._winners(work, wanted)
 

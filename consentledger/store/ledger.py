@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from consentledger.store.dialects import Dialect
+from consentledger.tlog.hashing import EMPTY_ROOT
 
 Row = tuple[Any, ...]
 
@@ -27,6 +28,10 @@ class StoreUnavailable(Exception):
 
 class WriteRefused(StoreUnavailable):
     """The database refused by a rule of its own (unique key, fence, append-only). Nothing was written; a defect."""
+
+
+class NotAsSigned(StoreUnavailable):
+    """The database is not what was signed: damaged, or put back to an older state. Nothing was written."""
 
 
 class OutcomeUnknown(StoreUnavailable):
@@ -65,6 +70,20 @@ class Head:
     """The newest `recorded_at`; the next entry's is strictly greater."""
     epoch: int
     """Random 63-bit id made with the log, so that a token of another log is recognised."""
+    root: bytes = EMPTY_ROOT
+    """The root of the tree over the leaves 1 to `position`, 32 bytes."""
+    edge: bytes = b""
+    """The tree's right edge, packed; see `tlog.tree.Edge`. Empty also in a log from before it had a tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class FullTile:
+    """256 hashes of the tree, written once, when the last of them is known."""
+
+    level: int
+    number: int
+    hashes: bytes
+    """8,192 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +109,7 @@ class Answered:
     last: int
     """Positions written, inclusive; 0 and 0 if none."""
     answer: bytes
-    """The answer without anything personal."""
+    """The answer without anything personal; empty once that person was erased. No answer is empty otherwise."""
     recorded_us: int
 
 
@@ -113,8 +132,19 @@ class Transaction(Protocol):
     async def answered(self, keys: Sequence[RequestKey]) -> Sequence[Answered]:
         """What is recorded for (tenant, method, request_id) of these keys, whatever the MAC."""
 
-    async def append(self, entries: Sequence[Entry], answers: Sequence[Answered], head: Head) -> None:
-        """Write entries and answers and move the head. Positions follow the old head without a gap."""
+    async def append(
+        self,
+        entries: Sequence[Entry],
+        answers: Sequence[Answered],
+        head: Head,
+        hashes: Sequence[bytes],
+        tiles: Sequence[FullTile] = (),
+    ) -> None:
+        """Write entries, answers and full tiles, and move the head. Positions follow the old head without a gap.
+
+        `hashes` are the leaf hashes that the new root stands on. They are compared with hashes of the rows as the
+        database holds them now: WriteRefused if one differs.
+        """
 
 
 class Store(Protocol):
@@ -139,12 +169,18 @@ class Store(Protocol):
         """Entries with position > `after` (and <= `upto`), ascending, at most `limit`, narrowed by tenant and types."""
 
     async def leaves(
-        self, after: int, limit: int, *, upto: int, tenant: str, types: Sequence[str] = ()
+        self, after: int, limit: int, *, upto: int, tenant: str | None, types: Sequence[str] = ()
     ) -> Sequence[tuple[int, bytes]]:
         """(position, leaf) of the same entries: all that a replay hands out, at a third of the cost."""
 
     async def streams(self, streams: Sequence[bytes]) -> Sequence[Entry]:
         """All entries of the streams, by (stream, version)."""
+
+    async def erase_ciphertexts(self, streams: Sequence[bytes]) -> None:
+        """Remove what is sealed in the streams, from the files too as far as the database can; leaves stay.
+
+        Safe to repeat; on StoreUnavailable it must be repeated.
+        """
 
     async def close(self) -> None:
         """Release everything. Never raises."""

@@ -5,13 +5,13 @@ It tells an empty carrier that was never filled from one that lost what it had. 
 
 from consentledger.store.ledger import Store, Transaction
 
-_READ = "SELECT published FROM outbox_mark"
+READ_MARK = "SELECT published FROM outbox_mark"
 _WRITE = "UPDATE outbox_mark SET published = $1 WHERE published < $1"
 
 
 async def read_mark(store: Store) -> int:
     """The last position known to have been published; 0 at first."""
-    rows = await store.read(_READ)
+    rows = await store.read(READ_MARK)
     return int(rows[0][0])
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from consentledger.store.dialects import Dialect
-from consentledger.store.ledger import Answered, Entry, Head, RequestKey, Row, WriteRefused
+from consentledger.store.ledger import Answered, Entry, FullTile, Head, RequestKey, Row, WriteRefused
 from consentledger.store.postgres_server import PostgresServer, PostgresWork
 from consentledger.store.schema import ANSWER, ENTRY, READ_HEAD, Migration, log_schema, refuse_gap
 
@@ -25,14 +25,18 @@ ANSWERS = (
     f"SELECT {ANSWER_OF_A} FROM unnest($1::text[], $2::text[], $3::bytea[]) AS key (tenant, method, request_id) "
     "JOIN answer a ON a.tenant = key.tenant AND a.method = key.method AND a.request_id = key.request_id"
 )
+ERASE = "UPDATE event SET ciphertext = NULL WHERE stream = ANY($1::bytea[]) AND ciphertext IS NOT NULL"
 APPEND = (
-    "WITH moved AS (UPDATE log_head SET position = $1, recorded_us = $2 WHERE position = $3 AND epoch = $4 "
-    "RETURNING 1), "
+    "WITH moved AS (UPDATE log_head SET position = $1, recorded_us = $2, root = $22, edge = $23 "
+    "WHERE position = $3 AND epoch = $4 RETURNING 1), "
     f"events AS (INSERT INTO event ({ENTRY}) SELECT row.* FROM moved, unnest($5::bigint[], $6::text[], $7::bytea[], "
-    "$8::bigint[], $9::text[], $10::bigint[], $11::bytea[], $12::bytea[]) AS row), "
+    "$8::bigint[], $9::text[], $10::bigint[], $11::bytea[], $12::bytea[]) AS row "
+    "RETURNING position, sha256('\\x00'::bytea || leaf) AS hash), "
     f"answers AS (INSERT INTO answer ({ANSWER}) SELECT row.* FROM moved, unnest($13::text[], $14::text[], "
-    "$15::bytea[], $16::bytea[], $17::bytea[], $18::bigint[], $19::bigint[], $20::bytea[], $21::bigint[]) AS row) "
-    "SELECT count(*) FROM moved"
+    "$15::bytea[], $16::bytea[], $17::bytea[], $18::bigint[], $19::bigint[], $20::bytea[], $21::bigint[]) AS row), "
+    "tiles AS (INSERT INTO tile (level, number, hashes) SELECT row.* FROM moved, "
+    "unnest($24::bigint[], $25::bigint[], $26::bytea[]) AS row) "
+    "SELECT (SELECT count(*) FROM moved), (SELECT string_agg(hash, ''::bytea ORDER BY position) FROM events)"
 )
 
 
@@ -59,9 +63,16 @@ class PostgresTransaction:
         columns = [list(column) for column in zip(*wanted, strict=True)] or [[], [], []]
         return [Answered(RequestKey(*row[:4]), *row[4:]) for row in await self._work.fetch(ANSWERS, *columns)]
 
-    async def append(self, entries: Sequence[Entry], answers: Sequence[Answered], head: Head) -> None:
-        refuse_gap(self.head, entries, head)
-        moved = await self._work.fetch(
+    async def append(
+        self,
+        entries: Sequence[Entry],
+        answers: Sequence[Answered],
+        head: Head,
+        hashes: Sequence[bytes],
+        tiles: Sequence[FullTile] = (),
+    ) -> None:
+        refuse_gap(self.head, entries, hashes, head)
+        [(moved, held)] = await self._work.fetch(
             APPEND,
             head.position,
             head.recorded_us,
@@ -84,9 +95,16 @@ class PostgresTransaction:
             [answer.last for answer in answers],
             [answer.answer for answer in answers],
             [answer.recorded_us for answer in answers],
+            head.root,
+            head.edge,
+            [tile.level for tile in tiles],
+            [tile.number for tile in tiles],
+            [tile.hashes for tile in tiles],
         )
-        if moved[0][0] != 1:
+        if moved != 1:
             raise WriteRefused("the log head is not where this transaction found it")
+        if (held or b"") != b"".join(hashes):
+            raise WriteRefused("the rows are not what the root stands on")
         self.head = head
 
 
@@ -121,7 +139,7 @@ class PostgresStore:
         return [Entry(*row) for row in await self._server.scan(sql, *args)]
 
     async def leaves(
-        self, after: int, limit: int, *, upto: int, tenant: str, types: Sequence[str] = ()
+        self, after: int, limit: int, *, upto: int, tenant: str | None, types: Sequence[str] = ()
     ) -> Sequence[tuple[int, bytes]]:
         sql, args = _range("position, leaf", after, limit, upto, tenant, types)
         rows: Sequence[Any] = await self._server.scan(sql, *args)
@@ -130,6 +148,11 @@ class PostgresStore:
     async def streams(self, streams: Sequence[bytes]) -> Sequence[Entry]:
         sql = f"SELECT {ENTRY} FROM event WHERE stream = ANY($1::bytea[]) ORDER BY stream, version"
         return [Entry(*row) for row in await self._server.scan(sql, list(streams))]
+
+    async def erase_ciphertexts(self, streams: Sequence[bytes]) -> None:
+        # Not under the head's lock. What VACUUM has not yet taken from pages and logs is ciphertext without its key.
+        async with self._server.transaction("SELECT 1") as work:
+            await work.executemany(ERASE, [(list(streams),)])
 
     async def close(self) -> None:
         await self._server.close()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from consentledger.store.dialects import Dialect, render
 from consentledger.store.ledger import Entry, Head, SchemaTooOld, StoreUnavailable
+from consentledger.tlog.hashing import EMPTY_ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +138,41 @@ def _binding() -> Migration:
     )
 
 
+def _tree() -> Migration:
+    def columns(literal: str) -> tuple[str, str]:
+        return (
+            f"ALTER TABLE log_head ADD COLUMN root {{bytes}} NOT NULL DEFAULT {literal % EMPTY_ROOT.hex()}",
+            f"ALTER TABLE log_head ADD COLUMN edge {{bytes}} NOT NULL DEFAULT {literal % ''}",
+        )
+
+    return Migration(
+        4,
+        "tree",
+        (
+            Differing(sqlite=columns("x'%s'"), postgresql=columns("'\\x%s'::bytea")),
+            "CREATE TABLE tile (level {int} NOT NULL, number {int} NOT NULL, hashes {bytes} NOT NULL, "
+            "PRIMARY KEY (level, number)) {clustered}",
+            "CREATE TABLE log_name (number {int} PRIMARY KEY, origin text NOT NULL UNIQUE, vkey text NOT NULL) {table}",
+        ),
+    )
+
+
+def _anchored() -> Migration:
+    return Migration(
+        5,
+        "anchored",
+        (
+            "CREATE TABLE anchored (origin text NOT NULL, size {int} NOT NULL, kind text NOT NULL, name text NOT NULL, "
+            "note {bytes} NOT NULL, evidence {bytes} NOT NULL, at_us {int} NOT NULL, "
+            "PRIMARY KEY (origin, size, kind, name)) {clustered}",
+        ),
+    )
+
+
 def log_schema(service: str, projection: Sequence[Migration]) -> Schema:
     """The schema of a service's log with its projection's own migrations."""
-    return Schema(service, (("base", (_log(), _mark(), _binding())), ("projection", tuple(projection))))
+    base = (_log(), _mark(), _binding(), _tree(), _anchored())
+    return Schema(service, (("base", base), ("projection", tuple(projection))))
 
 
 def key_schema() -> Schema:
@@ -165,7 +198,27 @@ def key_schema() -> Schema:
             "epoch {int} NOT NULL) {table}",
         ),
     )
-    return Schema("keys", (("keys", (person_keys, binding)),))
+    epoch_floor = Migration(
+        3,
+        "epoch floor",
+        (
+            "CREATE TABLE epoch_floor (only_row {int} PRIMARY KEY CHECK (only_row = 1), least {int} NOT NULL) {table}",
+            "INSERT INTO epoch_floor (only_row, least) VALUES (1, 0)",
+        ),
+    )
+    erasure = Migration(
+        4,
+        "erasure",
+        (
+            "CREATE TABLE destroyed (person {bytes} PRIMARY KEY, key_id {bytes} NOT NULL, key_epoch {int} NOT NULL, "
+            "destroyed_us {int} NOT NULL, kept {bytes} NOT NULL, erasure {bytes} NOT NULL) {clustered}",
+            "CREATE INDEX destroyed_by_erasure ON destroyed (erasure)",
+            "CREATE TABLE suppression (tenant text NOT NULL, blind {bytes} NOT NULL, refusals text NOT NULL, "
+            "PRIMARY KEY (tenant, blind)) {clustered}",
+            "ALTER TABLE person_key ADD COLUMN refusals text",
+        ),
+    )
+    return Schema("keys", (("keys", (person_keys, binding, epoch_floor, erasure)),))
 
 
 def missing(schema: Schema, applied: Iterable[tuple[str, int, str]]) -> list[tuple[str, Migration]]:
@@ -190,15 +243,17 @@ def refuse_if_behind(schema: Schema, applied: Iterable[tuple[str, int, str]]) ->
         raise SchemaTooOld(f"{schema.service} lacks {component} {step.number} ({step.name}): run the migration command")
 
 
-READ_HEAD = "SELECT position, recorded_us, epoch FROM log_head"
+READ_HEAD = "SELECT position, recorded_us, epoch, root, edge FROM log_head"
 ENTRY = "position, tenant, stream, version, type, recorded_us, leaf, ciphertext"
 ANSWER = "tenant, method, request_id, mac, stream, first, last, answer, recorded_us"
 
 
-def refuse_gap(old: Head, entries: Sequence[Entry], new: Head) -> None:
+def refuse_gap(old: Head, entries: Sequence[Entry], hashes: Sequence[bytes], new: Head) -> None:
     """Raise ValueError unless the entries follow the old head without a gap and the new head is their end."""
     expected = range(old.position + 1, old.position + 1 + len(entries))
     if [entry.position for entry in entries] != list(expected):
         raise ValueError("positions must follow the head without a gap")
+    if len(hashes) != len(entries):
+        raise ValueError("a leaf hash for each entry")
     if new.position != old.position + len(entries) or new.epoch != old.epoch or new.recorded_us < old.recorded_us:
         raise ValueError("the new head must be where the entries end, in the same epoch and no earlier")

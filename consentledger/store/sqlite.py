@@ -11,16 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from consentledger.store.dialects import Dialect, among
-from consentledger.store.ledger import Answered, Entry, Head, RequestKey, Row, WriteRefused
+from consentledger.store.ledger import Answered, Entry, FullTile, Head, RequestKey, Row, WriteRefused
 from consentledger.store.schema import ANSWER, ENTRY, READ_HEAD, Migration, log_schema, refuse_gap
 from consentledger.store.sqlite_file import SqliteFile
 from consentledger.store.sqlite_work import SqliteWork
+from consentledger.tlog.hashing import leaf_hash
 
 NEWER_IN_STREAM = f"SELECT {ENTRY} FROM event WHERE stream = ?1 AND version > ?2 ORDER BY version"
 ONE_ANSWER = f"SELECT {ANSWER} FROM answer WHERE tenant = ?1 AND method = ?2 AND request_id = ?3"
 WRITE_ENTRY = f"INSERT INTO event ({ENTRY}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
 WRITE_ANSWER = f"INSERT INTO answer ({ANSWER}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
-MOVE_HEAD = "UPDATE log_head SET position = ?1, recorded_us = ?2 WHERE position = ?3 AND epoch = ?4"
+ERASE = "UPDATE event SET ciphertext = NULL WHERE stream = ?1 AND ciphertext IS NOT NULL"
+MOVE_HEAD = (
+    "UPDATE log_head SET position = ?1, recorded_us = ?2, root = ?5, edge = ?6 WHERE position = ?3 AND epoch = ?4"
+)
+WRITTEN = "SELECT leaf FROM event WHERE position > ?1 ORDER BY position"
+WRITE_TILE = "INSERT INTO tile (level, number, hashes) VALUES (?1, ?2, ?3)"
 
 
 def _entry_row(entry: Entry) -> Row:
@@ -67,17 +73,29 @@ class SqliteTransaction:
         )
         return [Answered(RequestKey(*row[:4]), *row[4:]) for row in rows]
 
-    async def append(self, entries: Sequence[Entry], answers: Sequence[Answered], head: Head) -> None:
-        refuse_gap(self.head, entries, head)
+    async def append(
+        self,
+        entries: Sequence[Entry],
+        answers: Sequence[Answered],
+        head: Head,
+        hashes: Sequence[bytes],
+        tiles: Sequence[FullTile] = (),
+    ) -> None:
+        refuse_gap(self.head, entries, hashes, head)
         entry_rows = [_entry_row(entry) for entry in entries]
         answer_rows = [_answer_row(answer) for answer in answers]
+        tile_rows = [(tile.level, tile.number, tile.hashes) for tile in tiles]
 
         def write(connection: sqlite3.Connection) -> None:
             connection.executemany(WRITE_ENTRY, entry_rows)
             connection.executemany(WRITE_ANSWER, answer_rows)
-            fence = (head.position, head.recorded_us, self.head.position, self.head.epoch)
+            connection.executemany(WRITE_TILE, tile_rows)
+            fence = (head.position, head.recorded_us, self.head.position, self.head.epoch, head.root, head.edge)
             if connection.execute(MOVE_HEAD, fence).rowcount != 1:
                 raise WriteRefused("the log head is not where this transaction found it")
+            held = [leaf_hash(leaf) for (leaf,) in connection.execute(WRITTEN, (self.head.position,))]
+            if held != list(hashes):
+                raise WriteRefused("the rows are not what the root stands on")
 
         await self._work.call(write, len(entry_rows) + len(answer_rows))
         self.head = head
@@ -120,7 +138,7 @@ class SqliteStore:
         return [Entry(*row) for row in await self._file.scan(sql, *args)]
 
     async def leaves(
-        self, after: int, limit: int, *, upto: int, tenant: str, types: Sequence[str] = ()
+        self, after: int, limit: int, *, upto: int, tenant: str | None, types: Sequence[str] = ()
     ) -> Sequence[tuple[int, bytes]]:
         sql, args = _range("position, leaf", after, limit, upto, tenant, types)
         rows: Sequence[Any] = await self._file.scan(sql, *args)
@@ -130,6 +148,21 @@ class SqliteStore:
         condition, args = among("sqlite", "stream", 1, streams)
         sql = f"SELECT {ENTRY} FROM event WHERE {condition} ORDER BY stream, version"
         return [Entry(*row) for row in await self._file.scan(sql, *args)]
+
+    async def erase_ciphertexts(self, streams: Sequence[bytes]) -> None:
+        rows = [(stream,) for stream in streams]
+
+        def erase(connection: sqlite3.Connection) -> None:
+            # Overwritten where they stand, in pages given back too, which FAST would leave as they are.
+            connection.execute("PRAGMA secure_delete=ON")
+            try:
+                connection.executemany(ERASE, rows)
+            finally:
+                connection.execute("PRAGMA secure_delete=FAST")
+
+        async with self._file.transaction(READ_HEAD) as work:
+            await work.call(erase, 1 << 20)  # on the writer's thread: how many events there are is not known
+        await self._file.empty_log()
 
     async def close(self) -> None:
         await self._file.close()

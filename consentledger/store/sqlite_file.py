@@ -199,6 +199,11 @@ class SqliteFile:
 
         return await self._run(self._scanners, fetch)
 
+    async def empty_log(self) -> None:
+        """Fold the write-ahead log into the file and leave nothing in it."""
+        async with self._turn:
+            await self.on_writer(_empty_log)
+
     async def scrub(self, values: Sequence[bytes] | None) -> None:
         """Empty the write-ahead log, look for the values in the file, and write the file anew if one is there.
 

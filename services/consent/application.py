@@ -16,24 +16,28 @@ from consentledger.errors import invalid
 from consentledger.regimes.model import Regimes, UnknownJurisdiction
 from consentledger.signals.gpc import gpc_on
 from consentledger.store.committer import Committed, Committer
-from consentledger.store.ledger import RequestKey, Store
+from consentledger.store.ledger import RequestKey
+from consentledger.store.receipts import receipts
+from consentledger.store.signedlog import SignedLog
 from consentledger.store.token import token
 from consentledger.v1 import consent_service_pb2 as cs
 from consentledger.v1 import events_pb2 as ev
 from consentledger.v1 import types_pb2 as ty
 from services.consent import checks
 from services.consent.catalogues import Catalogues
-from services.consent.commands import Act, Rule, Scene, Who
+from services.consent.commands import Rule, Scene
 from services.consent.directory import Directory
 from services.consent.domain import consent, links, preferences
 from services.consent.domain.decision import State
 from services.consent.domain.group import Group, Standing
 from services.consent.memory import Aggregates
+from services.consent.submission import Submission
 from services.consent.wire import child_birth_from, choice_from, collected_from, micros, personal_from, state_to
 
 SERVICE = "consent"
 R = TypeVar("R", bound=Message)
 A = TypeVar("A", bound=Message)
+W = TypeVar("W", cs.RecordConsentResponse, cs.WithdrawConsentResponse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,11 @@ class Application:
     regimes: Regimes
     provider: KeyProvider
     mac_key: bytes
-    store: Store
+    log: SignedLog
 
     async def current_token(self) -> str:
         """The token of the log's head."""
-        head = await self.store.head()
+        head = await self.log.store.head()
         return token(SERVICE, head.epoch, head.position)
 
     async def record(self, r: cs.RecordConsentRequest) -> cs.RecordConsentResponse:
@@ -73,12 +77,12 @@ class Application:
             )
             return cs.RecordConsentResponse(states=map(state_to, states), consistency_token=_token(scene))
 
-        return await self._run("RecordConsent", r, [r.subject], rule, cs.RecordConsentResponse)
+        return await self._with_receipts("RecordConsent", r, rule, cs.RecordConsentResponse)
 
     async def withdraw(self, r: cs.WithdrawConsentRequest) -> cs.WithdrawConsentResponse:
         """WithdrawConsent."""
         rule = _refusal(r, cs.WithdrawConsentResponse, objection=False)
-        return await self._run("WithdrawConsent", r, [r.subject], rule, cs.WithdrawConsentResponse)
+        return await self._with_receipts("WithdrawConsent", r, rule, cs.WithdrawConsentResponse)
 
     async def object(self, r: cs.RecordObjectionRequest) -> cs.RecordObjectionResponse:
         """RecordObjection."""
@@ -188,15 +192,26 @@ class Application:
                 )
             return cs.ImportConsentsResponse(consistency_token=_token(scene))
 
-        return await self._submit("ImportConsents", tenant, row.request_id, row, [row.subject], rule)
+        return await self.submit("ImportConsents", tenant, row.request_id, row, [row.subject], rule)
+
+    async def _with_receipts(
+        self, method: str, r: cs.RecordConsentRequest | cs.WithdrawConsentRequest, rule: Rule, answer: type[W]
+    ) -> W:
+        """Whether receipts are wanted is no part of what the request is; a repeat may ask for them too."""
+        wanted, r.receipt = r.receipt, False
+        committed = await self.submit(method, r.tenant, r.request_id, r, [r.subject], rule)
+        response = answer.FromString(committed.answer)
+        if wanted:
+            response.receipts.extend(await receipts(self.log, committed.first, committed.last, r.tenant))
+        return response
 
     async def _run(self, method: str, request: R, subjects: Sequence[ty.SubjectRef], rule: Rule, answer: type[A]) -> A:
         tenant: str = request.tenant  # type: ignore[attr-defined]
         request_id: str = request.request_id  # type: ignore[attr-defined]
-        committed = await self._submit(method, tenant, request_id, request, subjects, rule)
+        committed = await self.submit(method, tenant, request_id, request, subjects, rule)
         return answer.FromString(committed.answer)
 
-    async def _submit(
+    async def submit(
         self,
         method: str,
         tenant: str,
@@ -205,20 +220,14 @@ class Application:
         subjects: Sequence[ty.SubjectRef],
         rule: Rule,
     ) -> Committed:
-        self._known_place(message)
+        """Commit one act about these persons; whoever is new is made."""
+        self.require_place(message)
         key = self.request_key(method, tenant, request_id, message)
         await self.catalogues.require(tenant)
-        known = await self.directory.ensure(tenant, subjects)
-        who = [
-            Who(k.person, self.directory.key(tenant, k), subject) for k, subject in zip(known, subjects, strict=True)
-        ]
-        committed = await self.committer.submit(Act(self.memory, self.regimes, tenant, who, rule, key))
-        if committed.wrote:
-            for k, s in zip(known, subjects, strict=True):
-                self.directory.remember(tenant, s.namespace, s.id, k)
-        return committed
+        acts = Submission(self.log.store, self.committer, self.memory, self.directory, self.regimes)
+        return await acts.submit(tenant, subjects, rule, key)
 
-    def _known_place(self, message: Message) -> None:
+    def require_place(self, message: Message) -> None:
         """A place that does not exist would stay with the person, and every later check of theirs would be refused."""
         place = message.context.jurisdiction if "context" in message.DESCRIPTOR.fields_by_name else ""  # type: ignore[attr-defined]
         try:

@@ -20,6 +20,8 @@ _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TOKEN = re.compile(r"[a-z0-9._-]{1,64}")
+_ACTOR = re.compile(r"[A-Za-z0-9@._-]{0,128}")
+_HOLD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PLACE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,8}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -68,9 +70,19 @@ def language(value: str, field: str) -> None:
 
 def request_id(value: str) -> bytes:
     """A UUID in its usual text form; 16 bytes."""
+    return uuid(value, "request_id")
+
+
+def uuid(value: str, field: str) -> bytes:
+    """Likewise, of any field."""
     if not _UUID.fullmatch(value):
-        raise invalid("request_id", "a UUID")
+        raise invalid(field, "a UUID")
     return bytes.fromhex(value.replace("-", ""))
+
+
+def hold(value: str, field: str = "hold") -> None:
+    """The name of a legal hold."""
+    _match(_HOLD, value, field)
 
 
 def subject(ref: ty.SubjectRef, field: str = "subject") -> None:
@@ -137,6 +149,12 @@ def context(value: ty.Context, field: str = "context") -> None:
         subject(value.guardian.subject, f"{field}.guardian.subject")
         token(value.guardian.verification_method, f"{field}.guardian.verification_method", empty=False)
         birth_date(value.guardian.child_birth_date, f"{field}.guardian.child_birth_date")
+
+
+def access(value: ty.AccessReason, field: str = "access") -> None:
+    """Why a person's data is read."""
+    token(value.purpose, f"{field}.purpose")
+    _match(_ACTOR, value.actor, f"{field}.actor")
 
 
 def one_of(value: int, allowed: Iterable[int], field: str) -> None:

@@ -23,17 +23,19 @@ from consentledger.v1.types_pb2 import SubjectRef
 from services.consent.domain.catalogue import Catalogue, catalogue_stream
 from services.consent.domain.group import Group
 from services.consent.domain.person import Person
+from services.consent.domain.refusals import Refusals
 from services.consent.encoding import draft
 from services.consent.memory import Aggregates, Kept
 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """A person of a command: stream, key, and the identifier, needed only if the person is new."""
+    """A person of a command: stream, key; and the identifier with what it had refused, for a person who is new."""
 
     person: bytes
     key: DataKey | None
     subject: SubjectRef | None
+    refusals: Refusals | None = None
 
 
 class Scene:
@@ -73,7 +75,7 @@ class Scene:
         return self._memory.person(self.who[index].person) is not None
 
     def person(self, index: int = 0) -> Person:
-        """The command's person; opened now if this is their first event."""
+        """The command's person; opened now if this is their first event. SUBJECT_ERASED for one who is gone."""
         who = self.who[index]
         found = self._touched.get(who.person) or self._memory.person(who.person)
         if not isinstance(found, Person):
@@ -81,7 +83,11 @@ class Scene:
                 raise LookupError("a command about a person who has no events")
             personal = SubjectOpenedPersonal(subject=who.subject).SerializeToString(deterministic=True)
             found = Person.open(UUID(bytes=who.person), personal, self.at)
+            if who.refusals is not None:
+                who.refusals.open(found, self.at)
             self.add(found)
+        if found.state.erased:
+            raise LedgerError(Reason.SUBJECT_ERASED)
         self._touched[who.person] = found
         return found
 

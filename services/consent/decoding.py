@@ -13,7 +13,9 @@ from consentledger.store.commands import FORMAT
 from consentledger.store.ledger import Entry
 from consentledger.v1 import events_pb2 as ev
 from consentledger.v1 import types_pb2 as ty
+from services.consent.domain.access import AccessRecorded
 from services.consent.domain.catalogue import Catalogue
+from services.consent.domain.erasure import HoldChanged, KeyDestroyed, SubjectErased
 from services.consent.domain.person import Collected, Person
 from services.consent.encoding import CARRIED
 from services.consent.wire import micros, notice_from, purpose_from, tenant_from
@@ -132,6 +134,43 @@ def _load_preferred(common: dict[str, Any], leaf: ev.LedgerEntry) -> Any:
     )
 
 
+def _load_erased(common: dict[str, Any], leaf: ev.LedgerEntry) -> Any:
+    body = leaf.header.subject_erased
+    return _event(
+        SubjectErased,
+        **_person(common, leaf, body.act),
+        erasure=body.erasure_id,
+        suppressed=body.suppressed,
+        until_us=micros(body.recipients_until),
+    )
+
+
+def _load_destroyed(common: dict[str, Any], leaf: ev.LedgerEntry) -> Any:
+    body = leaf.header.key_destroyed
+    return _event(
+        KeyDestroyed,
+        **_person(common, leaf, ev.Act()),
+        erasure=body.erasure_id,
+        key_id=body.key_id,
+        key_epoch=body.key_epoch,
+        destroyed_us=micros(body.destroyed_at),
+        cleaned=tuple(body.cleaned),
+        backups_until_us=micros(body.backups_until) if body.HasField("backups_until") else None,
+        recipients=tuple((r.downstream, int(r.state), r.reason) for r in body.recipients),
+    )
+
+
+def _load_held(common: dict[str, Any], leaf: ev.LedgerEntry) -> Any:
+    body = leaf.header.hold_changed
+    return _event(HoldChanged, **_person(common, leaf, body.act), hold=body.hold, placed=body.placed)
+
+
+def _load_accessed(common: dict[str, Any], leaf: ev.LedgerEntry) -> Any:
+    body = leaf.header.access_recorded
+    said = {"method": body.method, "purpose": body.purpose, "role": body.role, "fields": tuple(body.fields)}
+    return _event(AccessRecorded, **_person(common, leaf, ev.Act()), **said)
+
+
 def _load_tenant(common: dict[str, Any], leaf: ev.LedgerEntry) -> Any:
     tenant = tenant_from(leaf.header.tenant_changed.tenant)
     if leaf.type == Catalogue.Created.TOPIC:
@@ -159,6 +198,10 @@ _DECODE: dict[str, Callable[[dict[str, Any], ev.LedgerEntry], Any]] = {
     Person.ConsentExpired.TOPIC: _load_expired,
     Person.LinksChanged.TOPIC: _load_linked,
     Person.PreferencesUpdated.TOPIC: _load_preferred,
+    SubjectErased.TOPIC: _load_erased,
+    KeyDestroyed.TOPIC: _load_destroyed,
+    HoldChanged.TOPIC: _load_held,
+    AccessRecorded.TOPIC: _load_accessed,
     Catalogue.Created.TOPIC: _load_tenant,
     Catalogue.TenantUpdated.TOPIC: _load_tenant,
     Catalogue.PurposeChanged.TOPIC: _load_purpose,

@@ -9,9 +9,11 @@ from consentledger.crypto.envelope import DataKey
 from consentledger.store.commands import Draft
 from consentledger.v1 import events_pb2 as ev
 from consentledger.v1 import types_pb2 as ty
+from services.consent.domain.access import AccessRecorded
 from services.consent.domain.acts import Kind
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.decision import State
+from services.consent.domain.erasure import HoldChanged, KeyDestroyed, SubjectErased
 from services.consent.domain.person import Person, PersonEvent
 from services.consent.wire import notice_to, number, purpose_to, stamp, tenant_to
 
@@ -114,6 +116,41 @@ def _preferred(header: ev.EventHeader, event: Any) -> None:
         header.preferences_updated.preferences.add(channel=channel, topic=topic, frequency=frequency, language=language)
 
 
+def _erased(header: ev.EventHeader, event: Any) -> None:
+    body = header.subject_erased
+    _act(body.act, event)
+    body.erasure_id = event.erasure
+    body.suppressed = event.suppressed
+    stamp(body.recipients_until, event.until_us)
+
+
+def _destroyed(header: ev.EventHeader, event: Any) -> None:
+    body = header.key_destroyed
+    body.erasure_id = event.erasure
+    body.key_id = event.key_id
+    body.key_epoch = event.key_epoch
+    stamp(body.destroyed_at, event.destroyed_us)
+    body.cleaned.extend(event.cleaned)
+    _set(body.backups_until, event.backups_until_us)
+    for downstream, state, reason in event.recipients:
+        body.recipients.add(downstream=downstream, state=number(state), reason=reason)
+
+
+def _held(header: ev.EventHeader, event: Any) -> None:
+    _act(header.hold_changed.act, event)
+    header.hold_changed.hold = event.hold
+    header.hold_changed.placed = event.placed
+
+
+def _accessed(header: ev.EventHeader, event: Any) -> None:
+    body = header.access_recorded
+    body.person = event.originator_id.bytes
+    body.method = event.method
+    body.purpose = event.purpose
+    body.role = event.role
+    body.fields.extend(event.fields)
+
+
 def _tenant(header: ev.EventHeader, event: Any) -> None:
     header.tenant_changed.tenant.CopyFrom(tenant_to(event.tenant))
     header.tenant_changed.revokes = getattr(event, "revokes", False)
@@ -144,6 +181,10 @@ _ENCODE: dict[type, Callable[[ev.EventHeader, Any], None]] = {
     Person.ConsentExpired: _expired,
     Person.LinksChanged: _linked,
     Person.PreferencesUpdated: _preferred,
+    SubjectErased: _erased,
+    KeyDestroyed: _destroyed,
+    HoldChanged: _held,
+    AccessRecorded: _accessed,
     Catalogue.Created: _tenant,
     Catalogue.TenantUpdated: _tenant,
     Catalogue.PurposeChanged: _purpose,

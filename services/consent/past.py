@@ -11,6 +11,7 @@ from typing import Any
 from consentledger.store.ledger import Entry, Store
 from services.consent.decoding import load
 from services.consent.domain.catalogue import Catalogue, catalogue_stream
+from services.consent.domain.erasure import KeyDestroyed
 from services.consent.domain.person import Person, PersonEvent
 from services.consent.domain.state import PersonState
 
@@ -36,8 +37,11 @@ async def catalogue_at(store: Store, tenant: str, as_of_us: int, known_us: int) 
 
 
 async def persons_at(store: Store, person: bytes, as_of_us: int, known_us: int) -> list[PersonState]:
-    """The person and those who were linked with them then."""
-    own = _fold(await store.streams([person]), as_of_us, known_us)
+    """The person and those who were linked with them then. Of an erased one nothing is told, about any moment."""
+    entries = await store.streams([person])
+    if any(entry.type == KeyDestroyed.TOPIC for entry in entries):
+        return [PersonState(erasing=True, erased=True)]
+    own = _fold(entries, as_of_us, known_us)
     if not own.members:
         return [own]
     by_stream: dict[bytes, list[Entry]] = {m: [] for m in own.members}

@@ -10,6 +10,9 @@ from consentledger.v1 import types_pb2 as ty
 from services.consent import checks
 from services.consent.application import Application
 from services.consent.checking import Checks
+from services.consent.erasure_rpcs import ErasureRpcs
+from services.consent.erasures import Erasures
+from services.consent.export.exporting import Exporting
 from services.consent.resolving import Resolving
 from services.consent.states import States
 from services.consent.watching import Watching
@@ -19,13 +22,22 @@ MOST_ROWS = 1_000
 MOST_REJECTIONS = 1_000
 
 
-class ConsentServicer:
+class ConsentServicer(ErasureRpcs):
     """See `consent_service.proto` for what each rpc promises."""
 
     def __init__(
-        self, application: Application, checking: Checks, states: States, watching: Watching, resolving: Resolving
+        self,
+        application: Application,
+        checking: Checks,
+        states: States,
+        watching: Watching,
+        resolving: Resolving,
+        erasures: Erasures,
+        exporting: Exporting,
     ) -> None:
+        super().__init__(erasures)
         self._application = application
+        self._exporting = exporting
         self._checking = checking
         self._states = states
         self._watching = watching
@@ -128,6 +140,14 @@ class ConsentServicer:
         checks.tenant(r.tenant)
         checks.subject(r.subject)
         return await self._states.preferences(r)
+
+    async def ExportSubject(self, r: cs.ExportSubjectRequest, call: Call) -> AsyncIterator[cs.ExportSubjectResponse]:
+        """Everything held about a person."""
+        checks.tenant(r.tenant)
+        checks.subject(r.subject)
+        checks.access(r.access)
+        async for piece in self._exporting.export(r):
+            yield piece
 
     async def ResolveIdentifiers(self, r: cs.ResolveIdentifiersRequest, call: Call) -> cs.ResolveIdentifiersResponse:
         """Identifiers for the notifier."""

@@ -38,10 +38,15 @@ class States:
 
     async def state(self, r: cs.GetConsentStateRequest) -> cs.GetConsentStateResponse:
         """GetConsentState."""
-        everything = await everything_of(self._store, r.tenant, await self._person(r.tenant, r.subject))
+        person = await self._person(r.tenant, r.subject)
+        everything = await everything_of(self._store, r.tenant, person)
         self._fresh(r.consistency, everything.position)
         catalogue = await self._catalogues.at_least(r.tenant, everything.catalogue_version)
         persons = list(everything.persons.values())
+        if person is NOBODY:
+            name = (r.subject.namespace, r.subject.id)
+            kept = await self._directory.keeping.of(r.tenant, [name])
+            persons = [refusals.state() for refusals in kept.values()]
         now_us = self._clock()
         standing = [
             Standing(purpose, *combined(persons, purpose, catalogue.stale, now_us))

@@ -14,6 +14,7 @@ from consentledger.v1 import events_pb2 as ev
 from services.consent.catalogues import Catalogues
 from services.consent.directory import Directory
 from services.consent.domain.catalogue import catalogue_stream
+from services.consent.domain.erasure import KeyDestroyed
 from services.consent.projection.lookups import members_of
 
 CHUNK = 500
@@ -52,6 +53,8 @@ class Watching:
                 if persons is None or entry.stream in persons or entry.stream == catalogue:
                     yield _event(entry)
                     due = monotonic() + heartbeat
+                if persons and entry.type == KeyDestroyed.TOPIC:
+                    persons.discard(entry.stream)  # whoever comes under the name from here on is somebody else
             if len(entries) == CHUNK:
                 continue
             after = max(after, head)

@@ -12,10 +12,12 @@ In dependency order:
 - `revocations`  which ledger entries revoke; `replay` reads entries that the stream no longer has
 - `identifiers`  by which identifiers a downstream knows a person, asked when sending and kept nowhere
 - `intake`       follows the stream LEDGER; `dispatch` makes the messages of ENFORCE; `sent` records that they left
+- `purges`       messages about erased persons leave ENFORCE
 - `acks`         what downstreams answer on ACKS
 - `keeper`       the streams and consumers: making them, and making them again after a loss
+- `webhooks`     downstreams that are told by HTTPS
 - `tenants`      whether a tenant exists; `application` what callers ask; `servicer` the contract
 - `service`      all of it put together
 
-Not here: escalation of late obligations, and downstreams by webhook.
+Not here: escalation of late obligations.
 """

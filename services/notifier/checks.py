@@ -5,12 +5,14 @@
 """
 
 import re
+from collections.abc import Collection
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from consentledger.errors import invalid
 from consentledger.v1 import events_pb2 as ev
+from consentledger.webhook.target import BadTarget, parse_target
 from services.notifier.domain.downstream import ALL
 from services.notifier.domain.obligation import OUTCOMES, Step
 
@@ -22,6 +24,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MOST_PURPOSES = 200
 _LONGEST_NAME = 200
 _LONGEST_WITHIN_S = 366 * 86_400
+_LONGEST_OVERLAP_S = 7 * 86_400
 _YEAR_2230_S = 8_204_889_600
 _INT64_MAX = (1 << 63) - 1
 
@@ -55,8 +58,8 @@ def state(value: int, field: str = "state") -> None:
         raise invalid(field, "a state")
 
 
-def downstream(value: ev.Downstream) -> None:
-    """A downstream as registered."""
+def downstream(value: ev.Downstream, plain_hosts: Collection[str] = ()) -> None:
+    """A downstream as registered; `plain_hosts` may have a webhook without TLS."""
     downstream_id(value.id, "downstream.id")
     if len(value.display_name.encode()) > _LONGEST_NAME:
         raise invalid("downstream.display_name", f"at most {_LONGEST_NAME} bytes")
@@ -73,6 +76,14 @@ def downstream(value: ev.Downstream) -> None:
     if value.enforce_within_seconds > _LONGEST_WITHIN_S:
         raise invalid("downstream.enforce_within_seconds", f"at most {_LONGEST_WITHIN_S}")
     position(value.version, "downstream.version")
+    if value.HasField("webhook"):
+        _url(value.webhook.url, plain_hosts)
+
+
+def overlap(seconds: int) -> None:
+    """How long an old secret goes on."""
+    if seconds > _LONGEST_OVERLAP_S:
+        raise invalid("overlap_seconds", f"at most {_LONGEST_OVERLAP_S}")
 
 
 def outcome(value: int) -> Step:
@@ -91,6 +102,15 @@ def evidence(value: ev.Evidence, told: Step) -> None:
     position(value.records_affected, "evidence.records_affected")
     if value.HasField("enforced_at"):
         _instant(value.enforced_at, "evidence.enforced_at")
+
+
+def _url(value: str, plain_hosts: Collection[str]) -> None:
+    try:
+        target = parse_target(value, plain_hosts)
+    except BadTarget as refusal:
+        raise invalid("downstream.webhook.url", str(refusal)) from None
+    if "?" in target.path:
+        raise invalid("downstream.webhook.url", "no query, which is where keys are put: the log keeps it for ever")
 
 
 def _instant(value: Timestamp, field: str) -> None:

@@ -26,6 +26,7 @@ _TYPES: dict[Any, str] = {
     Obligation.Received: "obligation.received.v1",
     Obligation.Enforced: "obligation.enforced.v1",
     Obligation.Failed: "obligation.failed.v1",
+    Obligation.Dead: "obligation.dead.v1",
 }
 _STEPS: dict[Any, Step] = {
     Obligation.Created: Step.PENDING,
@@ -33,9 +34,10 @@ _STEPS: dict[Any, Step] = {
     Obligation.Received: Step.RECEIVED,
     Obligation.Enforced: Step.ENFORCED,
     Obligation.Failed: Step.FAILED,
+    Obligation.Dead: Step.DEAD,
 }
 _ANSWERS: dict[str, Any] = {
-    _TYPES[kind]: kind for kind in (Obligation.Received, Obligation.Enforced, Obligation.Failed)
+    _TYPES[kind]: kind for kind in (Obligation.Received, Obligation.Enforced, Obligation.Failed, Obligation.Dead)
 }
 
 

@@ -26,8 +26,16 @@ from services.notifier.wire import downstream_to
 SERVICE = "notifier"
 
 
-def _drafts(tenant: str, aggregate: Aggregate) -> list[Draft]:
+def drafts_of(tenant: str, aggregate: Aggregate) -> list[Draft]:
+    """What an aggregate has decided and not yet written."""
     return [codec.draft(tenant, event) for event in aggregate.collect_events()]
+
+
+def room_for_secret(made: DownstreamDef) -> ns.WebhookSecret | None:
+    """An empty place in the answer if this very version made a secret. Whoever hands the answer out fills it in: an
+    answer is kept for repeats, and a secret is kept nowhere."""
+    webhook = made.webhook
+    return ns.WebhookSecret() if webhook is not None and webhook.secret_version == made.version else None
 
 
 @dataclass(slots=True)
@@ -51,11 +59,13 @@ class RegisterDownstream:
             self.memory.put(known)
         else:
             register(known, self.downstream, at)
+        made = known.members[self.downstream.id]
         answer = ns.RegisterDownstreamResponse(
-            downstream=downstream_to(known.members[self.downstream.id]),
+            downstream=downstream_to(made),
             consistency_token=token(SERVICE, at.epoch, at.position),
+            webhook_secret=room_for_secret(made),
         )
-        return Decided(_drafts(self.tenant, known), known.id.bytes, answer.SerializeToString())
+        return Decided(drafts_of(self.tenant, known), known.id.bytes, answer.SerializeToString())
 
 
 @dataclass(slots=True)
@@ -74,13 +84,15 @@ class UpdateDownstream:
     def decide(self, at: Moment) -> Decided:
         """DOWNSTREAM_UNKNOWN, or CATALOGUE_CONFLICT for a version that does not stand."""
         known = self.memory.downstreams(self.tenant)
-        update(known, self.downstream, at)
+        changed = update(known, self.downstream, at)
         assert known is not None
+        made = known.members[self.downstream.id]
         answer = ns.UpdateDownstreamResponse(
-            downstream=downstream_to(known.members[self.downstream.id]),
+            downstream=downstream_to(made),
             consistency_token=token(SERVICE, at.epoch, at.position),
+            webhook_secret=room_for_secret(made) if changed else None,
         )
-        return Decided(_drafts(self.tenant, known), known.id.bytes, answer.SerializeToString())
+        return Decided(drafts_of(self.tenant, known), known.id.bytes, answer.SerializeToString())
 
 
 @dataclass(slots=True)
@@ -103,9 +115,14 @@ class TakeRevocations:
             yield downstreams_stream(revocation.tenant).bytes
             known = self.memory.downstreams(revocation.tenant)
             if known is not None:
-                self._planned += due(revocation, known)
+                self._planned += map(self._own, due(revocation, known))
         for planned in self._planned:
             yield planned.id.bytes
+
+    def _own(self, planned: Due) -> Due:
+        """Under the id that is its own, as far as is known now."""
+        made = self.memory.obligation(planned.id.bytes)
+        return planned if made is None or planned.of(made) else planned.again()
 
     def decide(self, at: Moment) -> Decided:
         """Never refuses."""
@@ -114,7 +131,7 @@ class TakeRevocations:
             if self.memory.obligation(planned.id.bytes) is None:
                 made = planned.make(at)
                 self.memory.put(made)
-                drafts += _drafts(planned.revocation.tenant, made)
+                drafts += drafts_of(planned.revocation.tenant, made)
         return Decided(drafts, b"", b"")
 
 
@@ -137,7 +154,7 @@ class MarkSent:
         for id, sequence in self.sent:
             obligation = self.memory.obligation(id)
             if obligation is not None and obligation.mark_sent(sequence, at):
-                drafts += _drafts(obligation.tenant, obligation)
+                drafts += drafts_of(obligation.tenant, obligation)
         return Decided(drafts, b"", b"")
 
 
@@ -167,4 +184,4 @@ class Acknowledge:
         answer = ns.AcknowledgeObligationResponse(
             obligation=obligation_to(view_of(found)), consistency_token=token(SERVICE, at.epoch, at.position)
         )
-        return Decided(_drafts(self.tenant, found), self.obligation, answer.SerializeToString())
+        return Decided(drafts_of(self.tenant, found), self.obligation, answer.SerializeToString())

@@ -2,6 +2,7 @@
 
 - Entries are taken in order. Those that arrived together are one transaction, and how far we came is part of it: the
   position is in our database and is not NATS's to know.
+- Persons who were erased are noted for `purges` before the position moves past them.
 - Whatever fails comes again; nothing is skipped. Taking an entry twice makes no second obligation.
 - Where the stream goes on behind our position (aged out, wiped, made again), the missing entries are read from the
   service first.
@@ -23,6 +24,7 @@ from services.notifier.domain.revocation import Revocation, due
 from services.notifier.identifiers import Identifiers
 from services.notifier.memory import Aggregates
 from services.notifier.projection import carry
+from services.notifier.purges import Purges, ended_in
 from services.notifier.replay import WINDOW, LedgerReader
 from services.notifier.revocations import UnknownEntry, revocation_of
 
@@ -42,6 +44,7 @@ class Intake:
         committer: Committer,
         ledger: LedgerReader,
         identifiers: Identifiers,
+        purges: Purges,
         journal: Journal,
     ) -> None:
         self._bus = bus
@@ -50,6 +53,7 @@ class Intake:
         self._committer = committer
         self._ledger = ledger
         self._identifiers = identifiers
+        self._purges = purges
         self._journal = journal
         self._position: int | None = None
         self.halted = False
@@ -116,6 +120,9 @@ class Intake:
             # Commit point: the obligations, their place in the order of sending, and our position. A crash before
             # it takes the same entries again; a crash after it sends what was made.
             await self._committer.submit(TakeRevocations(self._memory, revocations))
+        if gone := [one for _, leaf in new if (one := ended_in(leaf)) is not None]:
+            self._identifiers.forget()
+            await self._purges.note(gone)
         self._position = new[-1][0]
         self.halted = False
 

@@ -6,7 +6,7 @@ Store, bus and channel belong to the caller, who closes them after the service.
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -20,13 +20,15 @@ from consentledger.bus.publisher import LogPublisher, PublisherState
 from consentledger.bus.streams import ledger_stream
 from consentledger.crypto.provider import KeyProvider
 from consentledger.store.committer import Committer
-from consentledger.store.ledger import Entry, Store, StoreUnavailable
+from consentledger.store.ledger import Entry, StoreUnavailable
+from consentledger.store.signedlog import SignedLog
 from consentledger.v1 import (
     audit_service_pb2_grpc,
     consent_service_pb2_grpc,
     notifier_service_pb2,
     tenant_service_pb2_grpc,
 )
+from consentledger.webhook.lookups import Lookup
 from services.notifier.acks import Acks
 from services.notifier.application import Application
 from services.notifier.commands import SERVICE
@@ -37,10 +39,13 @@ from services.notifier.keeper import ACKS_CONSUMER, Keeper
 from services.notifier.memory import Aggregates
 from services.notifier.projection import carry
 from services.notifier.projection.write import NotifierProjection
+from services.notifier.purges import Purges
 from services.notifier.replay import ReplayedLedger
 from services.notifier.sent import SentRecorder
 from services.notifier.servicer import NotifierServicer
 from services.notifier.tenants import Tenants
+from services.notifier.webhooks.keys import LABEL, WebhookKeys
+from services.notifier.webhooks.running import WebhookConfig, Webhooks
 
 _journal = journal.get("notifier")
 
@@ -69,6 +74,8 @@ class NotifierConfig:
     """How often the position is saved when nothing was revoked."""
     flush_seconds: float = 5.0
     """How long closing waits for what is committed to be published."""
+    webhooks: WebhookConfig = field(default_factory=WebhookConfig)
+    """Where webhooks may go, and how long an attempt may take."""
 
 
 class NotifierService:
@@ -77,24 +84,27 @@ class NotifierService:
     def __init__(
         self,
         config: NotifierConfig,
-        store: Store,
+        log: SignedLog,
         bus: Bus,
         channel: grpc.aio.Channel,
         provider: KeyProvider,
         clock: Callable[[], int],
         progress: carry.Progress,
+        lookup: Lookup | None,
     ) -> None:
         tenants = tenant_service_pb2_grpc.TenantServiceStub(channel)
         audit = audit_service_pb2_grpc.AuditServiceStub(channel)
         consent = consent_service_pb2_grpc.ConsentServiceStub(channel)
+        store = log.store
         self._config = config
         self._store = store
         self._saved = progress
         memory = Aggregates()
         self._projection = NotifierProjection(memory)
-        self._committer = Committer(store, memory, self._projection, clock)
+        self._committer = Committer(log, memory, self._projection, clock)
         self._identifiers = Identifiers(consent, config.call_seconds)
-        self._source = DispatchSource(store, self._identifiers, provider.derive(TOKEN_LABEL))
+        token_key = provider.derive(TOKEN_LABEL)
+        self._source = DispatchSource(store, self._identifiers, token_key)
         self._publisher = LogPublisher(
             bus,
             "ENFORCE",
@@ -138,8 +148,25 @@ class NotifierService:
             self._acks.handle,
             ensure=self._keeper.ensure_acks,
         )
-        replayed = ReplayedLedger(tenants, audit, config.replay_seconds)
-        self.intake = Intake(bus, store, memory, self._committer, replayed, self._identifiers, _journal)
+        self._purges = Purges(
+            bus, store, token_key, lambda: self._publisher.published, every=config.keep_seconds, journal=_journal
+        )
+        replayed = ReplayedLedger(audit, config.replay_seconds)
+        self.intake = Intake(bus, store, memory, self._committer, replayed, self._identifiers, self._purges, _journal)
+        keys = WebhookKeys(provider.derive(LABEL))
+        self._webhooks = Webhooks(
+            config.webhooks,
+            bus,
+            store,
+            memory,
+            self._committer,
+            keys,
+            clock,
+            lookup,
+            every=config.keep_seconds,
+            sent_again=self._publisher.wake,
+            journal=_journal,
+        )
         self._committer.on_commit(self._committed)
         application = Application(
             self._committer,
@@ -147,6 +174,9 @@ class NotifierService:
             store,
             Tenants(tenants, config.call_seconds),
             provider.derive("notifier.request-mac"),
+            lambda: self.intake.position,
+            keys,
+            config.webhooks.plain_hosts,
         )
         self.servicers: Sequence[tuple[ServiceDescriptor, object]] = (
             (notifier_service_pb2.DESCRIPTOR.services_by_name["NotifierService"], NotifierServicer(application)),
@@ -166,6 +196,7 @@ class NotifierService:
             "outbox": self._outbox.state.value if self._outbox.state.alarming else "",
             "streams": self._keeper.alarm,
             "intake": "unknown-entry" if self.intake.halted else "",
+            "webhooks": self._webhooks.alarm,
         }
         return {part: alarm for part, alarm in found.items() if alarm}
 
@@ -180,7 +211,9 @@ class NotifierService:
         await self._keeper.start()
         await self._publisher.start()
         await self._sent.start()
+        await self._purges.start()
         await self._acks_loop.start()
+        await self._webhooks.start()
         await self.intake.start()
         self._saver = asyncio.create_task(self._save_now_and_then(), name="progress")
         self._serving = True
@@ -191,8 +224,10 @@ class NotifierService:
         if self._saver is not None:
             self._saver.cancel()
         await self.intake.stop()
+        await self._webhooks.stop()
         await self._acks_loop.stop()
         await self._keeper.stop()
+        await self._purges.stop()
         with contextlib.suppress(TimeoutError, StoreUnavailable):
             await self._publisher.flush(await carry.last_dispatch(self._store), self._config.flush_seconds)
         await self._publisher.stop()
@@ -212,6 +247,7 @@ class NotifierService:
             self._publisher.wake()
         if self._projection.recipients_changed:
             self._keeper.wake()
+            self._webhooks.wake()
         if self._outbox_wakes is None:
             self._outbox_wakes = asyncio.get_running_loop().call_later(self._config.outbox_seconds, self._wake_outbox)
 
@@ -221,6 +257,7 @@ class NotifierService:
 
     def _published(self, sequence: int) -> None:
         self._sent.wake()
+        self._purges.wake()
 
     def _publishing(self, state: PublisherState) -> None:
         if state is PublisherState.STREAM_ABSENT:
@@ -245,11 +282,15 @@ class NotifierService:
 
 async def build(
     config: NotifierConfig,
-    store: Store,
+    log: SignedLog,
     bus: Bus,
     consent_channel: grpc.aio.Channel,
     provider: KeyProvider,
     clock: Callable[[], int],
+    *,
+    lookup: Lookup | None = None,
 ) -> NotifierService:
-    """Put it together; nothing runs before `start`. `clock` tells microseconds since the epoch."""
-    return NotifierService(config, store, bus, consent_channel, provider, clock, await carry.progress(store))
+    """Put it together; nothing runs before `start`. `clock` tells microseconds since the epoch; `lookup` finds the
+    addresses of webhooks, instead of the machine's resolver."""
+    progress = await carry.progress(log.store)
+    return NotifierService(config, log, bus, consent_channel, provider, clock, progress, lookup)

@@ -16,14 +16,14 @@ class NotifierServicer:
         """Add a downstream."""
         checks.uuid(r.request_id, "request_id")
         checks.tenant(r.tenant)
-        checks.downstream(r.downstream)
+        checks.downstream(r.downstream, self._application.plain_hosts)
         return await self._application.register(r)
 
     async def UpdateDownstream(self, r: ns.UpdateDownstreamRequest, call: Call) -> ns.UpdateDownstreamResponse:
         """Replace a downstream."""
         checks.uuid(r.request_id, "request_id")
         checks.tenant(r.tenant)
-        checks.downstream(r.downstream)
+        checks.downstream(r.downstream, self._application.plain_hosts)
         return await self._application.update(r)
 
     async def GetDownstream(self, r: ns.GetDownstreamRequest, call: Call) -> ns.GetDownstreamResponse:
@@ -36,6 +36,14 @@ class NotifierServicer:
         """A tenant's downstreams, by id."""
         checks.tenant(r.tenant)
         return await self._application.downstreams(r)
+
+    async def RotateSecret(self, r: ns.RotateSecretRequest, call: Call) -> ns.RotateSecretResponse:
+        """A new secret for a webhook."""
+        checks.uuid(r.request_id, "request_id")
+        checks.tenant(r.tenant)
+        checks.downstream_id(r.downstream)
+        checks.overlap(r.overlap_seconds)
+        return await self._application.rotate_secret(r)
 
     async def AcknowledgeObligation(
         self, r: ns.AcknowledgeObligationRequest, call: Call

@@ -5,7 +5,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from consentledger.v1 import events_pb2 as ev
-from services.notifier.domain.downstream import DownstreamDef
+from services.notifier.domain.downstream import DownstreamDef, WebhookDef
 from services.notifier.domain.obligation import Evidence
 
 
@@ -27,7 +27,7 @@ def enum(value: int) -> Any:
 
 def downstream_to(downstream: DownstreamDef) -> ev.Downstream:
     """To the wire."""
-    return ev.Downstream(
+    message = ev.Downstream(
         id=downstream.id,
         display_name=downstream.display_name,
         kind=enum(downstream.kind),
@@ -37,6 +37,9 @@ def downstream_to(downstream: DownstreamDef) -> ev.Downstream:
         enforce_within_seconds=downstream.enforce_within_s,
         version=downstream.version,
     )
+    if downstream.webhook is not None:
+        message.webhook.CopyFrom(webhook_to(downstream.webhook))
+    return message
 
 
 def downstream_from(downstream: ev.Downstream) -> DownstreamDef:
@@ -50,6 +53,31 @@ def downstream_from(downstream: ev.Downstream) -> DownstreamDef:
         paused=downstream.paused,
         enforce_within_s=downstream.enforce_within_seconds,
         version=downstream.version,
+        webhook=webhook_from(downstream.webhook) if downstream.HasField("webhook") else None,
+    )
+
+
+def webhook_to(webhook: WebhookDef) -> ev.Webhook:
+    """To the wire."""
+    message = ev.Webhook(
+        url=webhook.url,
+        disabled=webhook.disabled,
+        secret_version=webhook.secret_version,
+        previous_secret_version=webhook.previous_secret_version,
+    )
+    if webhook.previous_secret_version:
+        stamp(message.previous_secret_until, webhook.previous_until_us)
+    return message
+
+
+def webhook_from(webhook: ev.Webhook) -> WebhookDef:
+    """From the wire."""
+    return WebhookDef(
+        url=webhook.url,
+        disabled=webhook.disabled,
+        secret_version=webhook.secret_version,
+        previous_secret_version=webhook.previous_secret_version,
+        previous_until_us=micros(webhook.previous_secret_until),
     )
 
 

@@ -10,8 +10,8 @@ from consentledger.bus.carrier import Carrier
 from consentledger.bus.connection import Bus
 from consentledger.bus.outbox import LedgerSource
 from consentledger.bus.streams import ledger_stream
-from consentledger.store.ledger import Store
 from consentledger.store.schema import Migration
+from consentledger.store.signedlog import SignedLog
 
 SERVICE = "rights"
 MIGRATIONS: tuple[Migration, ...] = ()
@@ -41,8 +41,9 @@ class RightsService:
         await self.carrier.close()
 
 
-def build(config: RightsConfig, store: Store, bus: Bus) -> RightsService:
+def build(config: RightsConfig, log: SignedLog, bus: Bus) -> RightsService:
     """Put it together; nothing runs before `start`."""
+    store = log.store
     source = LedgerSource(store, SERVICE)
     spec = ledger_stream(SERVICE)
     outbox = Carrier(bus, spec, store, source, rebuild=config.rebuild_stream, journal=journal.get("outbox"))

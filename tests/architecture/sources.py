@@ -46,8 +46,9 @@ def python() -> tuple[Source, ...]:
 
 
 def product() -> tuple[Source, ...]:
-    """The Python files of what is shipped: the library and the services."""
-    return tuple(source for source in python() if source.path.startswith(("consentledger/", "services/")))
+    """The Python files of what is shipped: the library, the verifier and the services."""
+    shipped = ("consentledger/", "consentledger_verify/", "services/")
+    return tuple(source for source in python() if source.path.startswith(shipped))
 
 
 def domains() -> tuple[Source, ...]:

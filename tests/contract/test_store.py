@@ -162,7 +162,7 @@ async def test_a_head_that_is_not_where_the_entries_end_is_refused(store_url: st
         relative = {name: value + 1 if name == "position" else value for name, value in change.items()}
         with pytest.raises(ValueError, match="new head"):
             async with store.write() as transaction:
-                await transaction.append([entry(2, recorded_us=6_000)], [], replace(good, **relative))
+                await transaction.append([entry(2, recorded_us=6_000)], [], replace(good, **relative), [bytes(32)])
         assert (await store.head()).position == 1
 
 

@@ -1,6 +1,8 @@
 """What a log store gives back: streams, pages, filters; on SQLite and on PostgreSQL."""
 
 from consentledger.store.ledger import Entry, Head, Store
+from consentledger.tlog.hashing import leaf_hash
+from consentledger.tlog.tree import Edge
 from tests.support.stores import append, entry, opened, stream, write
 
 
@@ -30,7 +32,9 @@ async def test_events_after_sees_what_this_transaction_wrote(store_url: str) -> 
         await append(transaction, entry(1))
         assert await transaction.events_after([(stream(1), 0)]) == [entry(1)]
         await append(transaction, entry(2))
-        assert transaction.head == Head(2, 2_000, transaction.head.epoch)
+        head = transaction.head
+        edge = Edge(0, ()).append(leaf_hash(leaf) for leaf in (b"leaf 1", b"leaf 2"))
+        assert head == Head(2, 2_000, head.epoch, edge.root(), edge.pack())
 
 
 async def test_streams_gives_whole_streams_by_stream_and_version(store_url: str) -> None:

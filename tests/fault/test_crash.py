@@ -6,7 +6,9 @@ the log as well (as its collector), so what the log holds is counted without tru
 - no acknowledged write is lost, none is doubled or torn, positions are gapless;
 - every repeat returns the first answer, byte for byte, and writes nothing;
 - the stream LEDGER holds the whole log, each entry at its own position;
-- the projection is what a replay makes of the log.
+- the projection is what a replay makes of the log, and fsck finds nothing;
+- every checkpoint that was handed out, before and between the kills, is one of the log as it is in the end: there never
+  were two trees of one size.
 """
 
 import asyncio
@@ -33,8 +35,11 @@ from consentledger.v1 import events_pb2 as ev
 from consentledger.v1 import types_pb2 as ty
 from services.consent.projection.rebuild import rebuild
 from services.consent.projection.tables import MIGRATIONS
-from tests.support.cluster import PURPOSES, Deployment, Service, embedded, on_servers, prepare
+from services.fsck import fsck
+from tests.support.checkpoints import Checkpoints
+from tests.support.cluster import PURPOSES, Service, prepare
 from tests.support.consent import NOTICE, TENANT, email, request_id
+from tests.support.deployments import Deployment, embedded, on_servers
 from tests.support.nats import eventually, stored
 
 pytestmark = pytest.mark.fault
@@ -188,7 +193,7 @@ async def carried(deployment: Deployment, last: int) -> list[bytes]:
     return [body for _, _, body in messages]
 
 
-async def check_everything(deployment: Deployment, traffic: Traffic) -> None:
+async def check_everything(deployment: Deployment, traffic: Traffic, checkpoints: Checkpoints) -> None:
     """See the module's list."""
     before = await head(deployment.service)
     await repeated(traffic)
@@ -208,26 +213,44 @@ async def check_everything(deployment: Deployment, traffic: Traffic) -> None:
         assert {id: len(places) for id, places in log.items()} == wanted
         for id, (_, _, answer) in traffic.acknowledged.items():
             assert {s.position for s in answer.states} == set(log[id])
+        checkpoints.compare(entries)
         rebuilt = await rebuild(store)
         assert rebuilt.before == rebuilt.after
     finally:
         await store.close()
+    [found] = (await fsck(deployment.settings, lambda log, done, of: None, ["consent"])).logs
+    assert found.findings.clean, found.findings.firsts
+    assert found.guarded == before
 
 
 Deploy = Callable[[Path], AbstractAsyncContextManager[Deployment]]
 
 
-async def survive(deploy: Deploy, folder: Path, cycles: int, record_property: Callable[[str, object], None]) -> None:
+async def survive(
+    deploy: Deploy,
+    folder: Path,
+    cycles: int,
+    record_property: Callable[[str, object], None],
+    victims: Sequence[str] = (),
+) -> None:
     """Crash and check."""
     async with deploy(folder) as deployment:
         await prepare(deployment.service.address)
-        traffic = await crash(deployment, deployment.victims, cycles)
-        await check_everything(deployment, traffic)
+        checkpoints = Checkpoints(deployment.service)
+        watching = asyncio.create_task(checkpoints.watch())
+        try:
+            traffic = await crash(deployment, victims or deployment.victims, cycles)
+        finally:
+            watching.cancel()
+            [ended] = await asyncio.gather(watching, return_exceptions=True)
+        assert isinstance(ended, asyncio.CancelledError), ended
+        await check_everything(deployment, traffic, checkpoints)
         assert len(traffic.in_doubt) >= cycles, "the kills met nobody"
         assert deployment.service.defects == [], deployment.service.defects
     n = len(traffic.acknowledged)
     record_property("acknowledged", n)
     print(f"{cycles} kills, {n} writes acknowledged, {len(traffic.in_doubt)} of them in doubt: 0 lost, 0 doubled")
+    print(f"{len(checkpoints.roots)} checkpoints handed out: all of one history")
     print(f"at 95 %: < {3 / cycles:.2g} per kill, < {3 / n:.2g} per write")
 
 
@@ -244,6 +267,13 @@ async def test_killing_any_process_sixty_times_loses_and_doubles_nothing(
     deploy: Deploy, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     await survive(deploy, tmp_path, 60, record_property)
+
+
+@pytest.mark.slow
+async def test_killing_postgresql_thirty_times_loses_nothing_and_forks_nothing(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    await survive(on_servers, tmp_path, 30, record_property, ("postgresql",))
 
 
 async def test_a_service_that_acknowledges_before_the_commit_is_found_out(tmp_path: Path) -> None:

@@ -9,16 +9,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from consentledger.store.ledger import Head
+from consentledger.store.newepoch import Begun
 from consentledger.v1 import events_pb2 as ev
 from consentledger.v1 import types_pb2 as ty
+from services.consent.domain.access import AccessRecorded
 from services.consent.domain.acts import Kind
 from services.consent.domain.catalogue import Basis, Catalogue, NoticeDef, PurposeDef, TenantDef, catalogue_stream
+from services.consent.domain.erasure import HoldChanged, KeyDestroyed, SubjectErased
 from services.consent.domain.person import Collected, Person
-from services.notifier.domain.downstream import DownstreamDef, Downstreams, downstreams_stream
+from services.notifier.domain.downstream import DownstreamDef, Downstreams, WebhookDef, downstreams_stream
 from services.notifier.domain.obligation import Evidence, Obligation, obligation_stream
 
 TENANT = "acme"
-ADA, BEN = UUID(int=0xADA << 96), UUID(int=0xBE << 100)
+ADA, BEN, CEM = UUID(int=0xADA << 96), UUID(int=0xBE << 100), UUID(int=0xCE << 100)
 START_US = 1_767_225_600_123_456
 """2026-01-01T00:00:00.123456Z, the time of the first event; each later one comes a minute later."""
 MINUTE_US = 60_000_000
@@ -140,6 +144,19 @@ def consent() -> Iterator[Any]:
     yield log(Person.LinksChanged, ADA, **_act(), members=(), pairs=(), **taken, undone=True)
     wanted = (("email", "news", "weekly", "de"), ("sms", "news", "", ""))
     yield log(Person.PreferencesUpdated, ADA, **_act(), preferences=wanted)
+    reader = ev.AccessPersonal(actor="ines@example.org").SerializeToString(deterministic=True)
+    said = {"method": "GetSubjectHistory", "purpose": "audit", "role": "auditor", "fields": ("events", "sealed")}
+    yield log(AccessRecorded, BEN, **_act(personal=reader), **said)
+    case = {"collected": Collected(collector="legal"), "personal": _personal(reason="a case", note="by letter")}
+    yield log(HoldChanged, BEN, **_act(**case), hold="Case_1.a", placed=True)
+    yield log(HoldChanged, BEN, **_act(), hold="Case_1.a", placed=False)
+    yield log(Person.Created, CEM, originator_topic=Person.TOPIC, personal=_opened("cem"))
+    erasure = bytes(range(16))
+    asked = {"erasure": erasure, "suppressed": True, "until_us": at(60)}
+    yield log(SubjectErased, CEM, **_act(collected=_HOW, revoked=("*",), personal=_personal(note="by post")), **asked)
+    gone = {"key_id": bytes(range(64, 96)), "key_epoch": 3, "destroyed_us": at(30), "cleaned": ("keystore", "memory")}
+    told = (("crm", 0, "deadline"), ("mailer", 4, ""))
+    yield log(KeyDestroyed, CEM, **_act(), erasure=erasure, **gone, backups_until_us=at(90), recipients=told)
 
 
 def notifier() -> Iterator[Any]:
@@ -162,3 +179,14 @@ def notifier() -> Iterator[Any]:
     everybody = {"downstream": "warehouse", "ledger_position": 3}
     second = obligation_stream(TENANT, "warehouse", 3)
     yield log(Obligation.Created, second, **made, **everybody, person=b"", purposes=("*",))
+    dead = Evidence(failure_reason="gone", received_us=START_US + 4)
+    yield log(Obligation.Dead, second, **everybody, evidence=dead)
+    hook = WebhookDef("https://hooks.example.org/consent", True, 3, 1, at(86_400))
+    shop = DownstreamDef("shop", 3, ("*",), "email", paused=True, version=4, webhook=hook)
+    yield log(Downstreams.Changed, list_, downstream=shop)
+
+
+def new_epoch() -> tuple[Begun, bytes, str, bytes, Head, int]:
+    """A log that went on under a new name: what its draft is made of."""
+    begun = Begun("ledger.example/consent/0000000000000001", "ledger.example/consent/0000000000000002", 12, 9)
+    return begun, bytes(range(32)), "the disk was lost", bytes(range(16)), Head(9, at(9), 1), at(10)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from google.protobuf.json_format import MessageToDict
 
 from consentledger.crypto.envelope import FORMAT, DataKey, Sealed, commit
+from consentledger.store import newepoch
 from consentledger.store.commands import seal
 from consentledger.store.ledger import Entry
 from consentledger.v1 import events_pb2 as ev
@@ -49,12 +50,13 @@ class Golden:
 
 
 def built() -> list[Golden]:
-    """Both logs, made now."""
+    """Both logs, and what stands in any log, made now."""
     acts, steps = list(events.consent()), list(events.notifier())
     key = FixedKey(RAW_KEY)
     return [
         Golden("consent", [seal(encoding.draft(events.TENANT, e, key)) for e in acts], acts),
         Golden("notifier", [seal(notifier_codec.draft(events.TENANT, e)) for e in steps], steps),
+        Golden("log", [seal(newepoch.draft(*events.new_epoch()))], []),
     ]
 
 
@@ -101,7 +103,7 @@ def digest(state: dict[str, Any]) -> str:
 
 def as_json(golden: Golden) -> str:
     """The file's text: each leaf in hexadecimal, and as people read it."""
-    state = folded(golden.service, golden.entries)
+    state = folded(golden.service, golden.entries) if golden.events else {}
     rows = [
         {
             "position": e.position,

@@ -21,7 +21,7 @@ GOLDEN = {golden.service: golden for golden in built()}
 UNKNOWN = (decoding.UnknownEvent, notifier_codec.UnknownEvent)
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", GOLDEN)
 def test_events_become_the_same_leaves_byte_for_byte(service: str) -> None:
     kept, _ = stored(service)
     assert [(e.position, e.type) for e in GOLDEN[service].entries] == [(e.position, e.type) for e in kept]
@@ -104,7 +104,7 @@ def test_the_golden_seals_open() -> None:
             aad = event_aad(leaf.tenant, leaf.stream, leaf.version, leaf.type)
             payload = DataKey(RAW_KEY).open(entry.ciphertext, leaf.commitment, aad)
             opened += payload == GOLDEN["consent"].events[entry.position - 1].personal
-    assert opened == 4
+    assert opened == 8
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -119,6 +119,6 @@ def test_an_unknown_type_or_format_is_refused(service: str) -> None:
             load(service, replace(entry, leaf=leaf.SerializeToString(deterministic=True)))
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", GOLDEN)
 def test_the_golden_files_are_what_regenerating_them_writes(service: str) -> None:
     assert GOLDEN[service].path.read_text("utf-8") == as_json(GOLDEN[service])

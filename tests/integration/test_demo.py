@@ -20,6 +20,13 @@ SHOWN = (
     "✓ both obligations are still ENFORCED",
     "✓ the newest line is the withdrawal",
     "✓ an auditor replays",
+    "✓ offline, without a server: the export and the person's receipt hold",
+    "✓ erased after",
+    "✓ the history still holds, against the checkpoint and the receipt from before",
+    "✓ and who was forgotten is not ALLOWED",
+    "✓ fsck: rows, tree, guard, keys and tables agree",
+    "✓ the database's owner changes one byte: found, at position 5000",
+    "✓ no service starts on a forged withdrawal",
 )
 """In this order."""
 

@@ -102,6 +102,7 @@ async def test_what_cannot_be_is_refused_in_one_line(
         keyring = tmp_path / "shared.json"
         FileKeyring.create(keyring)
         arguments = (*arguments, "--keys", f"sqlite:///{tmp_path}/keys.db", "--keyring", str(keyring))
+        arguments += ("--guard", f"file://{tmp_path}/guard")
     found, said = await refused("--listen", "127.0.0.1:0", "--data", str(tmp_path), *arguments)
     assert found == code
     assert why in said.splitlines()[-1]

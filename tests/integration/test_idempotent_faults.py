@@ -13,15 +13,11 @@ from urllib.parse import urlsplit, urlunsplit
 import grpc
 import pytest
 
-from consentledger.store.ledger import Store
-from consentledger.store.open import open_store
-from consentledger.store.schema import Migration
 from consentledger.v1 import consent_service_pb2 as cs
 from tests.integration.test_idempotent import IMPORT, position, reason
-from tests.support import consent as support
 from tests.support.consent import Ledger, ledger
 from tests.support.contents import contents
-from tests.support.failing_store import FailingStore, Failure
+from tests.support.failing_store import FailingStore, Failure, failing_stores
 from tests.support.nats import nats_server
 from tests.support.rpc_cases import RawCaller, example, fresh_ids, rpcs, writes
 from tests.support.tcp_proxy import TcpProxy
@@ -41,15 +37,7 @@ async def once(running: Ledger) -> AsyncIterator[RawCaller]:
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> list[FailingStore]:
     """The stores that `ledger` opens, each of which can be told to fail."""
-    opened: list[FailingStore] = []
-
-    async def open_failing(url: str, service: str, migrations: Sequence[Migration]) -> Store:
-        opened.append(FailingStore(await open_store(url, service, migrations)))
-        store: Any = opened[-1]
-        return store  # type: ignore[no-any-return]
-
-    monkeypatch.setattr(support, "open_store", open_failing)
-    return opened
+    return failing_stores(monkeypatch)
 
 
 @pytest.mark.parametrize("how", BOTH)

@@ -177,7 +177,7 @@ async def test_entries_that_the_stream_no_longer_has_are_read_from_the_service(t
         last = w.consent.withdraw(ADA, ["after"])
         await w.standing(SENT=3)
         assert [o.ledger_position for o in await w.obligations()] == [1, missed[0], last]
-        assert w.consent.asked["ReplayEvents"] == 2
+        assert w.consent.asked["ExportLog"] == 1
 
 
 async def test_an_entry_of_an_unknown_kind_halts_the_intake_and_is_not_skipped(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from services.notifier.projection.tables import MIGRATIONS
 from services.notifier.service import NotifierConfig, build
 from tests.support.nats import eventually
 from tests.support.notifier import ADA, BEA, world
+from tests.support.signed import signed
 
 TABLES = ("downstream", "obligation", "dispatch")
 
@@ -20,17 +21,18 @@ async def test_two_replicas_make_and_send_each_obligation_once(tmp_path: Path, p
         await w.listen("mailer")
         store, bus = await open_store(postgres_url, "notifier", MIGRATIONS), await w.nats.bus("second")
         config = NotifierConfig(rebuild_streams=True, keep_seconds=0.2, sent_seconds=0.01, flush_seconds=2.0)
-        second = await build(config, store, bus, w.channel, w.keys, lambda: time.time_ns() // 1000)
-        await second.start()
-        try:
-            positions = []
-            for n in range(100):
-                positions.append(w.consent.withdraw((ADA, BEA)[n % 2], [f"p{n}"]))
-                if n % 20 == 19:
-                    await w.standing(ENFORCED=n + 1)
-        finally:
-            await second.close()
-            await store.close()
+        async with signed(store, "notifier", w.keys, tmp_path) as log:
+            second = await build(config, log, bus, w.channel, w.keys, lambda: time.time_ns() // 1000)
+            await second.start()
+            try:
+                positions = []
+                for n in range(100):
+                    positions.append(w.consent.withdraw((ADA, BEA)[n % 2], [f"p{n}"]))
+                    if n % 20 == 19:
+                        await w.standing(ENFORCED=n + 1)
+            finally:
+                await second.close()
+        await store.close()
         assert [o.ledger_position for o in await w.obligations()] == positions
         assert (await w.stream("ENFORCE"))["last_seq"] == 100
         assert [o.ledger_position for o in w.got["mailer"]] == positions

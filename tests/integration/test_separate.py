@@ -12,8 +12,8 @@ from tests.support.split import databases
 ANYWHERE = ("--listen", "127.0.0.1:0")
 OWN = {
     "consent": ["AuditService", "ConsentService", "PurposeService", "TenantService"],
-    "notifier": ["NotifierService"],
-    "rights": [],
+    "notifier": ["AuditService", "NotifierService"],
+    "rights": ["AuditService"],
 }
 """The services of the contract that each process answers for."""
 

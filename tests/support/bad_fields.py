@@ -58,7 +58,11 @@ _PLACES = _cases("k4", "K4N4RY", "DE\n", "ZZ", "US-ZZZ")
 _LANGUAGES = _cases("k", f"{MARK}_", f"en-{MARK}\0", "en-" + MARK * 9)
 _UUIDS = _cases("", MARK, f"{{{UUID}}}", UUID.replace("-", ""), f"{UUID}0", f"{UUID}\n", "0" * 36, UUID[:-1] + "\0")
 _PAGES = _cases(MARK, f"{MARK}==", "é", "a", "awA", "ak_8", "/+", "\0", "a0" * 5000, why="PAGE_TOKEN_INVALID")
+_PLACES_IN_LOG = _cases(2**63, 2**64 - 1)
+_NO_LOG = _cases(MARK, "rights", why="LOG_UNKNOWN")
 _UNKNOWN_PURPOSE = _cases(f"{MARK}.unknown", why="PURPOSE_UNKNOWN")
+_BAD_URLS = "* http://*.a/ https://*@a.b/ https://a.b/?* https://a.b/#* https://*.b./ https://*.0x7f/ https://a.b:0/* https://a.b/\n*"
+_URLS = _cases("", *(url.replace("*", MARK) for url in _BAD_URLS.split(" ")))
 
 FIELDS: dict[str, list[tuple[Any, tuple[str, ...]]]] = {
     "request_id": _UUIDS,
@@ -118,6 +122,23 @@ FIELDS: dict[str, list[tuple[Any, tuple[str, ...]]]] = {
     "page_token": _PAGES,
     "from_position": _cases(2**63, 2**64 - 1),
     "to_position": _cases(2**63, 2**64 - 1),
+    "GetSubjectHistory:page_size": [],  # any will do, and each read is recorded: nothing that this matrix can take
+    "AccessReason.purpose": _TOKENS,
+    "actor": _cases(f"{MARK} {MARK}", f"{MARK}é", f"{MARK}\n", f"{MARK}\0", f"{MARK}/", MARK + "x" * 123),
+    "recipient_key": _cases(b"", MARK.encode(), bytes(31), bytes(33), bytes(32), b"\1" + bytes(31)),
+    "log": _cases(MARK.upper(), f"{MARK}-", f"{MARK}\0", f"{MARK}\n", MARK * 6) + _NO_LOG,
+    "position": _PLACES_IN_LOG + _cases(0, 2**40, why="POSITION_UNKNOWN"),
+    "size": _PLACES_IN_LOG + _cases(2**40, why="POSITION_UNKNOWN"),
+    "from_size": _PLACES_IN_LOG + _cases(0, 2**40, why="POSITION_UNKNOWN"),
+    "to_size": _PLACES_IN_LOG + _cases(2**40, why="POSITION_UNKNOWN"),
+    "from_time": _cases(*_TOO_FAR),
+    "tenants": _TENANTS + _many(1_001, f"{MARK}-00000"),
+    "ExportLog:from_position": _PLACES_IN_LOG + _cases(2**40, why="POSITION_UNKNOWN"),
+    "ExportLog:to_position": _PLACES_IN_LOG + _cases(2**40, why="POSITION_UNKNOWN"),
+    "GetReceipt:tenant": _TENANTS + _cases(f"{MARK}-tenant", why="POSITION_UNKNOWN"),
+    "recipients_within_seconds": _cases(90 * 86_400 + 1, 2**32 - 1),
+    "erasure_id": _UUIDS + _cases(UUID, why="ERASURE_UNKNOWN"),
+    "hold": _cases("", f"{MARK} {MARK}", f"{MARK}/", f"{MARK}\0", f"{MARK}\n", MARK * 11),
     "types": _TOKENS + _cases("") + _many(101),
     "heartbeat_seconds": _cases(61, 2**32 - 1),
     "persons": _cases(MARK.encode(), b"", bytes(15), bytes(17)) + _many(1001, b"0123456789abcdef"),
@@ -146,12 +167,16 @@ FIELDS: dict[str, list[tuple[Any, tuple[str, ...]]]] = {
     "enforce_within_seconds": _cases(2**32 - 1),
     "Downstream.version": _cases(2**64 - 1, 2**63),
     "downstream": _TENANTS + _cases(f"{MARK}-unknown", why="DOWNSTREAM_UNKNOWN"),
+    "url": _URLS,
+    **{name: [] for name in ("secret_version", "previous_secret_version", "previous_secret_until")},
+    "overlap_seconds": _cases(604_801, 2**32 - 1),
     "ListObligations:downstream": _TENANTS[1:],
     "state": _cases(99, -1),
     "ledger_position": _cases(2**63, 2**64 - 1),
     # The notifier asks the consent service for tenants only where it must: elsewhere an unknown one has nothing.
     "UpdateDownstream:tenant": _TENANTS + _cases(f"{MARK}-tenant", why="DOWNSTREAM_UNKNOWN"),
     "GetDownstream:tenant": _TENANTS + _cases(f"{MARK}-tenant", why="DOWNSTREAM_UNKNOWN"),
+    "RotateSecret:tenant": _TENANTS + _cases(f"{MARK}-tenant", why="DOWNSTREAM_UNKNOWN"),
     "ListDownstreams:tenant": _TENANTS + _cases(f"{MARK}-tenant", why=OK),
     "ListObligations:tenant": _TENANTS + _cases(f"{MARK}-tenant", why=OK),
     "AcknowledgeObligation:tenant": _TENANTS + _cases(f"{MARK}-tenant", why="OBLIGATION_UNKNOWN"),

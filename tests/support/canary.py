@@ -24,6 +24,9 @@ PERSONAL = {
     "RecordObjectionRequest.reason",
     "SetRestrictionRequest.reason",
     "LiftRestrictionRequest.reason",
+    "SetHoldRequest.reason",
+    "LiftHoldRequest.reason",
+    "AccessReason.actor",
 }
 """The fields of requests that hold free personal values; `Guardian.child_birth_date` is the other one."""
 

@@ -12,25 +12,21 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
 from google.protobuf.json_format import ParseDict
 
-from consentledger.bus.connection import Bus, connect
 from consentledger.crypto.keyring import FileKeyring
 from consentledger.errors import LedgerError, Reason
 from consentledger.rpc import channel
+from consentledger.v1 import audit_service_pb2_grpc, purpose_service_pb2_grpc, tenant_service_pb2_grpc
 from consentledger.v1 import consent_service_pb2_grpc as cs
 from consentledger.v1 import events_pb2 as ev
 from consentledger.v1 import purpose_service_pb2 as ps
-from consentledger.v1 import purpose_service_pb2_grpc, tenant_service_pb2_grpc
 from consentledger.v1.tenant_service_pb2 import CreateTenantRequest
-from tests.support import postgres as launcher
-from tests.support.consent import CATALOGUE, NOTICE, TENANT, migrated, request_id
-from tests.support.nats import NatsServer, eventually, nats_server
+from tests.support.consent import CATALOGUE, NOTICE, TENANT, request_id
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60.0
@@ -58,6 +54,8 @@ class Service:
         self.address = ""
         self.stub: Any = None
         """Of ConsentService, on a channel to the newest start."""
+        self.audit: Any = None
+        """Of AuditService, likewise."""
         self.defects: list[dict[str, Any]] = []
         """What it logged as errors, but for what the faults explain."""
 
@@ -86,6 +84,7 @@ class Service:
             self.address = f"127.0.0.1:{await ready}"
         self._channels.append(channel.connect(self.address))
         self.stub = cs.ConsentServiceStub(self._channels[-1])
+        self.audit = audit_service_pb2_grpc.AuditServiceStub(self._channels[-1])
 
     async def _read(self, process: asyncio.subprocess.Process, ready: "asyncio.Future[int]") -> None:
         assert process.stderr is not None
@@ -157,6 +156,7 @@ async def service(
     if store:
         FileKeyring.open_or_create(folder / "keyring.json")
         arguments += ["--store", store, "--keys", keys, "--keyring", str(folder / "keyring.json")]
+        arguments += ["--guard", f"file://{folder / 'guard'}"]
     arguments += ["--nats", nats] if nats else []
     module = "services"
     if clock_offset or flaw:
@@ -191,106 +191,3 @@ async def prepare(address: str) -> None:
                 notice = ParseDict({**raw, "purposes": list(PURPOSES)}, ev.Notice())
                 publish = ps.PublishNoticeRequest(request_id=request_id(), tenant=TENANT, notice=notice)
                 await channel.call(purposes.PublishNotice, publish, 10)
-
-
-class Deployment(Protocol):
-    """A service, and what it stands on."""
-
-    @property
-    def service(self) -> Service:
-        """The service's process."""
-
-    @property
-    def victims(self) -> Sequence[str]:
-        """What `crash` takes."""
-
-    @property
-    def store_url(self) -> str:
-        """Where the log is."""
-
-    async def crash(self, victim: str) -> None:
-        """SIGKILL, and back again."""
-
-    async def bus(self) -> Bus:
-        """A connection to its NATS."""
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """SQLite and a nats-server that is the service's own child."""
-
-    service: Service
-    folder: Path
-    victims: Sequence[str] = ("service", "nats")
-
-    @property
-    def store_url(self) -> str:
-        return f"sqlite:///{self.folder / 'consent.db'}"
-
-    async def crash(self, victim: str) -> None:
-        if victim == "service":
-            await self.service.kill()
-            await self.service.start()
-            return
-        before = self._nats()
-        os.kill(before, signal.SIGKILL)
-        await eventually(lambda: self._nats() not in (0, before), 30)
-
-    def _nats(self) -> int:
-        with contextlib.suppress(OSError, ValueError):  # half written
-            return int((self.folder / "nats" / "nats.pid").read_text())
-        return 0
-
-    async def bus(self) -> Bus:
-        login = json.loads((self.folder / "nats.json").read_text())
-        return await connect(login["url"], "test", user=login["user"], password=login["password"])
-
-
-@dataclass(frozen=True)
-class OnServers:
-    """PostgreSQL and a nats-server beside the service."""
-
-    service: Service
-    postgres: launcher.Postgres
-    nats: NatsServer
-    store_url: str
-    victims: Sequence[str] = ("service", "nats", "postgresql", "all at once")
-
-    async def crash(self, victim: str) -> None:
-        everything = victim == "all at once"
-        if everything or victim == "postgresql":
-            await asyncio.to_thread(self.postgres.kill)
-        if everything or victim == "nats":
-            await self.nats.kill()
-        if everything or victim == "service":
-            await self.service.kill()
-        if everything or victim == "postgresql":
-            await asyncio.to_thread(self.postgres.start)
-        if everything or victim == "nats":
-            await self.nats.start()
-        if everything or victim == "service":
-            await self.service.start()
-
-    async def bus(self) -> Bus:
-        return await self.nats.bus()
-
-
-@contextlib.asynccontextmanager
-async def embedded(folder: Path, flaw: str = "") -> AsyncIterator[Deployment]:
-    """In one folder."""
-    async with service(folder, flaw=flaw) as running:
-        yield Embedded(running, folder / "data")
-
-
-@contextlib.asynccontextmanager
-async def on_servers(folder: Path, flaw: str = "") -> AsyncIterator[Deployment]:
-    """Log and key store in two databases of one server of our own."""
-    with launcher.server(own=True) as server:
-        assert isinstance(server, launcher.Postgres)
-        store, keys = server.database(), server.database()
-        await migrated(store, keys)
-        async with nats_server(kills=True) as nats:
-            login = nats.credentials
-            url = nats.url.replace("nats://", f"nats://{login['user']}:{login['password']}@")
-            async with service(folder, store=store, keys=keys, nats=url, flaw=flaw) as running:
-                yield OnServers(running, server, nats, store)

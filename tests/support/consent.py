@@ -17,10 +17,12 @@ from consentledger.crypto.keyring import FileKeyring
 from consentledger.rpc import channel
 from consentledger.rpc.guard import Guard
 from consentledger.rpc.server import Server
+from consentledger.store.binding import bind
 from consentledger.store.keystore import KeyStore
 from consentledger.store.ledger import Store
 from consentledger.store.open import migrate_keystore, migrate_store, open_keystore, open_store
 from consentledger.v1 import (
+    audit_service_pb2,
     audit_service_pb2_grpc,
     consent_service_pb2_grpc,
     purpose_service_pb2,
@@ -29,8 +31,11 @@ from consentledger.v1 import (
 )
 from consentledger.v1 import events_pb2 as ev
 from consentledger.v1 import types_pb2 as ty
+from services.audit.logs import Logs
+from services.audit.servicer import AuditServicer
 from services.consent import service as consent
 from services.consent.projection.tables import MIGRATIONS
+from tests.support.signed import signed
 
 CATALOGUE = Path(__file__).parents[2] / "examples" / "catalogue"
 TENANT = "default"
@@ -108,8 +113,9 @@ async def ledger(
     now: Callable[[], int] = clock,
     catalogue: bool = True,
     bus: Bus | None = None,
+    **others: Any,
 ) -> AsyncIterator[Ledger]:
-    """Run it; the key store is a SQLite file beside `folder`'s keyring unless named."""
+    """Run it; the key store is a SQLite file beside `folder`'s keyring unless named. `others` go to `build`."""
     keys = keys_url or f"sqlite:///{folder / 'keys.db'}"
     await migrated(store_url, keys)
     provider = FileKeyring.open_or_create(folder / "keyring.json")
@@ -122,11 +128,15 @@ async def ledger(
         keystore = await open_keystore(keys)
         stack.push_async_callback(keystore.close)
         chosen = config or consent.ConsentConfig(rebuild_stream=True, first_tenant=TENANT)
-        service = await consent.build(chosen, store, keystore, bus, provider, now)
+        await bind(store, keystore, provider)
+        log = await stack.enter_async_context(signed(store, "consent", provider, folder))
+        service = await consent.build(chosen, log, keystore, bus, provider, now, **others)
         server = Server(Guard())
         port = server.bind("127.0.0.1:0")
         for descriptor, servicer in service.servicers:
             server.add(descriptor, servicer)
+        logs = Logs({"consent": log}, service.persons)
+        server.add(audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"], AuditServicer(logs))
         await server.start()
         await service.start()
         await server.health.set_ready(True)

@@ -6,9 +6,10 @@ async with world(tmp_path) as w:
 """
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,11 @@ from consentledger.v1 import consent_service_pb2 as cs
 from consentledger.v1 import events_pb2 as ev
 from consentledger.v1 import notifier_service_pb2 as ns
 from consentledger.v1 import tenant_service_pb2 as ts
+from consentledger.webhook.lookups import Lookup
 from services.notifier.projection.tables import MIGRATIONS
 from services.notifier.service import NotifierConfig, NotifierService, build
 from tests.support.nats import NatsServer, eventually, nats_server
+from tests.support.signed import signed
 
 ADA, BEA = b"a" * 16, b"b" * 16
 KNOWN = {ADA: ("ada@example.org",), BEA: ("bea@example.org",)}
@@ -113,16 +116,11 @@ class SmallConsent:
             raise LedgerError(Reason.TENANT_UNKNOWN)
         return ts.GetTenantResponse(tenant=ev.Tenant(id=r.tenant))
 
-    async def ListTenants(self, r: ts.ListTenantsRequest, call: Call) -> ts.ListTenantsResponse:
-        if not r.page_token:
-            return ts.ListTenantsResponse(tenants=[ev.Tenant(id="acme")], next_page_token="more")
-        return ts.ListTenantsResponse(tenants=[ev.Tenant(id="other")])
-
-    async def ReplayEvents(self, r: au.ReplayEventsRequest, call: Call) -> AsyncIterator[au.ReplayEventsResponse]:
-        self.asked["ReplayEvents"] += 1
-        for at in range(r.from_position, min(r.to_position, len(self.leaves)) + 1):
-            if self.types[at - 1][0] == r.tenant:
-                yield au.ReplayEventsResponse(positions=[at], leaves=[self.leaves[at - 1]])
+    async def ExportLog(self, r: au.ExportLogRequest, call: Call) -> AsyncIterator[au.ExportLogResponse]:
+        self.asked["ExportLog"] += 1
+        yield au.ExportLogResponse(header=au.ExportHeader(first=r.from_position, last=r.to_position))
+        for leaf in self.leaves[r.from_position - 1 : r.to_position]:
+            yield au.ExportLogResponse(entries=[au.ExportEntry(leaf=leaf)])
 
     def servicer(self, descriptor: Any) -> Any:
         """Ourselves with the rpcs that nobody calls here."""
@@ -147,8 +145,11 @@ class World:
         self.consent = consent
         self.url = url
         self._address = address
+        self._folder = folder
         self.keys = FileKeyring.open_or_create(folder / "keyring.json")
         self._downstreams: list[Downstream] = []
+        self.clock: Callable[[], int] = lambda: time.time_ns() // 1000
+        self.lookup: Lookup | None = None  # of webhooks' addresses; None asks the machine's resolver
         self.got: dict[str, list[Obligation]] = {}
         """What each downstream was handed, repeats included."""
 
@@ -161,13 +162,16 @@ class World:
         self.bus = await self.nats.bus("notifier")
         self.channel = connect(self._address)
         before = asyncio.all_tasks()
+        self._log = contextlib.AsyncExitStack()
+        log = await self._log.enter_async_context(signed(self.store, "notifier", self.keys, self._folder))
         self.service: NotifierService = await build(
             NotifierConfig(**{**settings, **config}),  # type: ignore[arg-type]
-            self.store,
+            log,
             self.bus,
             self.channel,
             self.keys,
-            lambda: time.time_ns() // 1000,
+            lambda: self.clock(),
+            lookup=self.lookup,
         )
         await self.service.start()
         self._tasks = asyncio.all_tasks() - before
@@ -180,14 +184,17 @@ class World:
 
     async def crash(self) -> None:
         """Stop it where it stands: nothing is flushed, saved or finished."""
-        for task in self._tasks:
+        couriers = self.service._webhooks._couriers._running.values()
+        tasks = self._tasks | {task for courier in couriers if (task := courier._loop._task) is not None}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._release()
 
     async def _release(self) -> None:
         await self.bus.close()
         await self.channel.close()
+        await self._log.aclose()
         await self.store.close()
 
     async def register(self, id: str, purposes: Sequence[str], *, tenant: str = "acme", **fields: Any) -> ev.Downstream:
@@ -213,6 +220,13 @@ class World:
         request = ns.ListObligationsRequest(**{"tenant": "acme", "page_size": 1000, **narrow})
         answer = await self.rpc.ListObligations(request, CALL)
         return list(answer.obligations)
+
+    async def reached(self) -> int:
+        """How far the notifier says it has come."""
+        answer: ns.ListObligationsResponse = await self.rpc.ListObligations(
+            ns.ListObligationsRequest(tenant="acme"), CALL
+        )
+        return answer.reached
 
     async def states(self, **narrow: Any) -> Counter[str]:
         """How many obligations stand where."""
@@ -273,6 +287,7 @@ async def world(
         address = f"127.0.0.1:{server.bind('127.0.0.1:0')}"
         await server.start()
         w = World(nats, consent, address, folder, url or f"sqlite:///{folder / 'notifier.db'}")
+        w.clock, w.lookup = config.pop("clock", w.clock), config.pop("lookup", None)
         try:
             await consent.publish(await nats.bus("consent"))
             await w.start(**config)

@@ -29,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,11 @@ class External:
 
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(lambda: asyncio.run(fetch())).result()
+
+    def run_all(self, statements: Iterable[str]) -> None:
+        """Several, one after another; see `run`."""
+        for sql in statements:
+            self.run(sql)
 
 
 class Postgres(External):

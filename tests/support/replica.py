@@ -1,4 +1,4 @@
-"""`python -m tests.support.replica [--clock-offset SECONDS] [--flaw NAME] …`: the real services, one thing changed.
+"""`python -m tests.support.replica [--clock-offset SECONDS] [--flaw NAME] [--die-at STEP] …`: the services, changed.
 
 Everything else on the command line is for `python -m services`. Flaws are for controls: a harness that does not find
 them proves nothing.
@@ -6,6 +6,7 @@ them proves nothing.
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from services import embedded
 from services.__main__ import main
 from services.consent import service
 from services.consent.checking import Checks
+from services.consent.eraser import STEPS, Eraser
 
 SLOW_DISK_SECONDS = 0.01
 STALE_SECONDS = 0.1
@@ -43,6 +45,16 @@ class AnswersFromMemory(Checks):
         return await super().check(r)
 
 
+def _dying_at(last: str) -> Callable[[str], None]:
+    """Ends the process at this step of an erasure, as SIGKILL would: nothing is flushed or finished."""
+
+    def at_step(step: str) -> None:
+        if step == last:
+            os._exit(9)
+
+    return at_step
+
+
 def _acknowledge_before_commit() -> None:
     vars(service)["Committer"] = AcknowledgesBeforeCommit
 
@@ -62,9 +74,13 @@ def run(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--clock-offset", type=float, default=0.0)
     parser.add_argument("--flaw", choices=sorted(FLAWS))
+    parser.add_argument("--die-at", choices=STEPS)
     given, rest = parser.parse_known_args(arguments)
     if given.flaw:
         FLAWS[given.flaw]()
+    if given.die_at:
+        dying = {"at_step": _dying_at(given.die_at)}
+        vars(service)["Eraser"] = lambda *args, **options: Eraser(*args, **{**options, **dying})
     real, offset_us = embedded.clock, int(given.clock_offset * 1_000_000)
     embedded.clock = lambda: real() + offset_us
     return main(rest)

@@ -54,6 +54,7 @@ CONTEXT: Json = {
     "note": f"{MARK} note",
 }
 _ACT: Json = {"tenant": "default", "subject": subject("ada"), "context": CONTEXT}
+_ACCESS: Json = {"purpose": "subject-request", "actor": f"{MARK}-actor"}
 _PAIR: Json = {"tenant": "default", "left": subject("left"), "right": subject("right"), "context": CONTEXT}
 _BASES = [{"regime": "gdpr", "basis": "LEGAL_BASIS_CONSENT"}]
 _PURPOSE: Json = {"title": f"{MARK} title", "bases": _BASES, "dataCategories": [MARK], "noticeId": "marketing"}
@@ -65,6 +66,7 @@ _DOWNSTREAM: Json = {
     "kind": "DOWNSTREAM_KIND_PROCESSOR",
     "purposes": ["marketing.email"],
     "identifierNamespace": "email",
+    "webhook": {"url": f"https://127.0.0.1/{MARK}"},  # where no webhook may go: nobody is called
 }
 
 EXAMPLES: dict[str, Json] = {
@@ -118,13 +120,35 @@ EXAMPLES: dict[str, Json] = {
         ],
     },
     "WatchConsent": {"tenant": "default", "fromPosition": 1, "subject": subject("ada"), "heartbeatSeconds": 1},
+    "EraseSubject": {**_ACT, "subject": subject("left"), "recipientsWithinSeconds": 60},
+    "GetErasure": {"tenant": "default", "erasureId": "00000000-0000-4000-8000-000000000000"},
+    "SetHold": {**_ACT, "subject": subject("held"), "hold": f"{MARK}-case", "reason": f"{MARK} reason"},
+    "LiftHold": {**_ACT, "subject": subject("held"), "hold": f"{MARK}-case", "reason": f"{MARK} reason"},
     "ResolveIdentifiers": {"tenant": "default", "persons": ["AAAAAAAAAAAAAAAAAAAAAA=="], "namespace": "email"},
-    "ReplayEvents": {"tenant": "default", "types": ["consent.recorded.v1"]},
-    "GetSubjectHistory": {"tenant": "default", "subject": subject("ada")},
+    "ExportSubject": {
+        "tenant": "default",
+        "subject": subject("ada"),
+        "recipientKey": "CQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "access": _ACCESS,
+    },
+    "ReplayEvents": {
+        "tenant": "default",
+        "types": ["consent.recorded.v1"],
+        "log": "consent",
+        "fromTime": "2026-03-01T00:00:00Z",
+    },
+    "ExportLog": {"log": "consent", "tenants": ["default"], "ciphertexts": True},
+    "GetSubjectHistory": {"tenant": "default", "subject": subject("ada"), "access": _ACCESS},
+    "GetCheckpoint": {"log": "consent"},
+    "GetInclusionProof": {"log": "consent", "position": 1, "size": 2},
+    "GetConsistencyProof": {"log": "consent", "fromSize": 1, "toSize": 2},
+    "GetReceipt": {"log": "consent", "tenant": "default", "position": 1},
+    "ListAccesses": {"tenant": "default", "subject": subject("ada")},
     "RegisterDownstream": {"tenant": "default", "downstream": _DOWNSTREAM},
     "UpdateDownstream": {"tenant": "default", "downstream": _DOWNSTREAM},
     "GetDownstream": {"tenant": "default", "downstream": f"{MARK}-mailer"},
     "ListDownstreams": {"tenant": "default"},
+    "RotateSecret": {"tenant": "default", "downstream": f"{MARK}-mailer"},
     "ListObligations": {"tenant": "default"},
     "AcknowledgeObligation": {
         "tenant": "default",

@@ -109,6 +109,7 @@ async def databases(postgres: External, server: NatsServer, folder: Path) -> Asy
         "CONSENTLEDGER_STORE": store,
         "CONSENTLEDGER_KEYS": keys,
         "CONSENTLEDGER_KEYRING": str(keyring),
+        "CONSENTLEDGER_GUARD": f"file://{folder / 'guard'}",
         "CONSENTLEDGER_NATS": nats_url(server),
         "CONSENTLEDGER_DATA": str(folder / "data"),
     }
@@ -130,6 +131,7 @@ async def split(folder: Path, postgres: External) -> AsyncIterator[Split]:
         at = {name: f"unix:{sockets}/{name}" for name in ("consent", "notifier")}
         async with nats_server(kills=True) as server, databases(postgres, server, folder) as settings:
             settings["CONSENTLEDGER_CONSENT"] = at["consent"]
+            settings["CONSENTLEDGER_NOTIFIER"] = at["notifier"]
             processes = [ServiceProcess(name, "--listen", at[name], **settings) for name in at]
             stubs = [Stubs(address) for address in at.values()]
             try:

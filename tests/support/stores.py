@@ -7,6 +7,8 @@ from dataclasses import replace
 from consentledger.store.ledger import Answered, Entry, Head, RequestKey, Store, Transaction
 from consentledger.store.open import migrate_store, open_store
 from consentledger.store.schema import Migration
+from consentledger.tlog.hashing import leaf_hash
+from consentledger.tlog.tree import Edge
 
 PROJECTION = (Migration(1, "tally", ("CREATE TABLE tally (name text PRIMARY KEY, amount {int} NOT NULL) {table}",)),)
 TALLY = "INSERT INTO tally (name, amount) VALUES ($1, $2)"
@@ -57,16 +59,19 @@ def answer(number: int, first: int = 0, last: int = 0, **other: object) -> Answe
 
 def moved(head: Head, entries: Sequence[Entry]) -> Head:
     """The head after the entries."""
+    edge = Edge.unpack(head.position, head.edge).append(leaf_hash(e.leaf) for e in entries)
     return replace(
         head,
         position=head.position + len(entries),
         recorded_us=max([head.recorded_us, *(e.recorded_us for e in entries)]),
+        root=edge.root(),
+        edge=edge.pack(),
     )
 
 
 async def append(to: Transaction, *entries: Entry, answers: Sequence[Answered] = ()) -> None:
     """Append within an open transaction."""
-    await to.append(entries, answers, moved(to.head, entries))
+    await to.append(entries, answers, moved(to.head, entries), [leaf_hash(e.leaf) for e in entries])
 
 
 async def write(to: Store, *entries: Entry, answers: Sequence[Answered] = ()) -> None:

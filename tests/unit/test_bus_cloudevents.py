@@ -15,6 +15,7 @@ from consentledger.bus.cloudevents import (
     ledger_event_headers,
     rfc3339,
 )
+from consentledger.bus.streams import ledger_subject
 from tests.support.shared_data import shared_json
 
 VECTORS = "cloudevents/nats_header_values.json"
@@ -122,3 +123,10 @@ def test_times_are_exact_to_the_microsecond() -> None:
 
 def _noncharacters(text: str) -> bool:
     return any(ord(char) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(char) <= 0xFDEF for char in text)
+
+
+def test_an_event_of_no_tenant_names_none_and_still_has_a_subject() -> None:
+    headers = ledger_event_headers("consent", "", "log.epoch_started.v1", 42, 1_767_225_600_000_000)
+    assert "ce-tenant" not in headers
+    assert "tenant" not in decode(headers)
+    assert ledger_subject("consent", "", "log.epoch_started.v1") == "ledger.consent._.log.epoch_started.v1"

@@ -90,6 +90,19 @@ def test_a_refusal_is_a_denial() -> None:
     assert row.consent.choice == types.CHOICE_DENY
 
 
+@pytest.mark.parametrize("kind", ["LegitimateInterestObjected", "PublicInterestObjected"])
+def test_an_objection_is_read_beside_any_other_status(kind: str) -> None:
+    statuses = [_status("ActivityOngoing"), _status(kind)]
+    [row] = _rows(_record(dpv__hasConsentStatus=None, dpv__hasStatus=statuses))
+    assert row.object_purpose == "marketing.email"
+
+
+@pytest.mark.parametrize("method", ["-web-", "a--b", "form_7.2"])
+def test_a_method_that_is_a_token_stays_as_it_is(method: str) -> None:
+    [row] = _rows(_record(_status(**{"dpv:hasIndicationMethod": method})))
+    assert row.context.method == method
+
+
 @pytest.mark.parametrize("kind", ["ConsentRequested", "ConsentRequestDeferred"])
 def test_a_state_in_which_nothing_was_chosen_gives_no_row(kind: str) -> None:
     assert len(_rows(_record(_status(kind), _status()))) == 1

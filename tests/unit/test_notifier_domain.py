@@ -105,6 +105,11 @@ def test_a_step_goes_forward_or_says_nothing_new_or_contradicts(now: Step, to: S
         (Step.RECEIVED, Step.ENFORCED),
         (Step.RECEIVED, Step.FAILED),
         (Step.FAILED, Step.ENFORCED),
+        (Step.PENDING, Step.DEAD),
+        (Step.SENT, Step.DEAD),
+        (Step.DEAD, Step.RECEIVED),
+        (Step.DEAD, Step.ENFORCED),
+        (Step.DEAD, Step.FAILED),
     }
     assert advances(now, to) is ((now, to) in forward)
 

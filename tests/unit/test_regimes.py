@@ -135,9 +135,14 @@ def test_no_regime_tolerates_a_stale_notice() -> None:
     assert not any(regime.stale_notice_tolerated for regime in regimes().by_id.values())
 
 
+def test_no_regime_lets_a_refusal_be_forgotten() -> None:
+    assert all(regime.keep_opt_outs_after_erasure for regime in regimes().by_id.values())
+
+
 def test_every_value_names_its_source() -> None:
     for regime in regimes().by_id.values():
         named = {"citation", "child_age", "explicit_for_special_category", "stale_notice_tolerated", "universal_signal"}
+        named |= {"keep_opt_outs_after_erasure"}
         named |= {f"child_ages.{place}" for place in regime.child_ages}
         named |= {"revocation_sla_days"} if regime.revocation_sla_days else set()
         assert set(regime.sources) == named

@@ -18,6 +18,8 @@ stale_notice_tolerated = false
 stale_notice_tolerated_source = "Art. 7"
 universal_signal = false
 universal_signal_source = "none"
+keep_opt_outs_after_erasure = true
+keep_opt_outs_after_erasure_source = "Art. 21"
 grant_validity_days = 730
 grant_validity_days_source = "Art. 10"
 [child_ages]

@@ -10,5 +10,8 @@ In dependency order:
 - `group`      a person with those linked, the catalogue and the regimes; which purposes an act revokes
 - `consent`    the commands about consent: record, withdraw, object, signal, restrict, expire
 - `links`      the commands that join and part persons
+- `erasure`    the commands that end a person, and the legal holds that forbid it; their events
+- `refusals`   what was refused and outlives the person who refused it
+- `access`     reads of a person's data by people, recorded
 - `preferences` the command about how a person wants to be reached
 """

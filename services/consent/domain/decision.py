@@ -155,7 +155,7 @@ def _under(
     """(allowed, why, position of the evidence or 0, valid until) under one regime."""
     if purpose.retired:
         return False, Why.PURPOSE_RETIRED, 0, None
-    signal = 0
+    signal: int | None = None
     for person in persons:
         if person.erasing and not purpose.kept_by_law:
             return False, Why.ERASURE_IN_PROGRESS, 0, None
@@ -171,7 +171,7 @@ def _under(
         for act in sorted(acts, key=_by_kind, reverse=True):
             if act.kind is not Kind.GRANT:
                 return False, _REFUSED[act.kind][1], act.position, None
-        if signal:
+        if signal is not None:
             return False, Why.UNIVERSAL_SIGNAL, signal, None
         return True, Why.NOT_OPTED_OUT, 0, None
     asked_until_us = purpose.asked_until_us.get(regime.id, 0)

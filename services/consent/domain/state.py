@@ -15,6 +15,23 @@ from services.consent.domain.acts import Act, Kind, stronger
 ALL = "*"
 
 
+@dataclass(frozen=True, slots=True)
+class Erasing:
+    """The erasure of one person, as far as the log tells."""
+
+    id: bytes
+    """16 bytes; the same for everybody who was linked."""
+    position: int
+    """Where it began in the log; recipients are told of this position."""
+    started_us: int
+    until_us: int
+    """When waiting for recipients ends."""
+    suppressed: bool
+    """Whether refusals are kept."""
+    attested: int | None = None
+    """Where the log says that the key was destroyed."""
+
+
 @dataclass(slots=True)
 class PersonState:
     """One person, without those linked."""
@@ -28,6 +45,12 @@ class PersonState:
     restricted_position: int = 0
     restricted_version: int = 0
     erasing: bool = False
+    """Being erased, or erased: nothing changes any more but this."""
+    erased: bool = False
+    """The key is destroyed and attested. An identifier that still leads here is a stale one."""
+    erasure: Erasing | None = None
+    holds: frozenset[str] = frozenset()
+    """Legal holds, each of which keeps the person from being erased."""
     jurisdictions: tuple[str, ...] = ()
     members: tuple[bytes, ...] = ()
     """Stream UUIDs of the persons linked, 16 bytes each, sorted."""

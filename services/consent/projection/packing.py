@@ -15,7 +15,7 @@ _WHAT = struct.Struct(">BBq")
 _FLAGS = struct.Struct(">Bqq")
 _POSITION = struct.Struct(">q")
 _EXPLICIT, _EXPIRED = 1, 2
-_SIGNAL, _RESTRICTED, _ERASING, _STAR = 1, 2, 4, 8
+_SIGNAL, _RESTRICTED, _ERASING, _STAR, _ERASED = 1, 2, 4, 8, 16
 _KINDS = {int(k): k for k in Kind}
 _NO_END = _NEVER = -(2**63)  # earlier than any time that a request can hold
 WHAT = _WHEN.size
@@ -66,6 +66,7 @@ def pack_flags(state: PersonState) -> bytes:
         | (_RESTRICTED if state.restricted else 0)
         | (_ERASING if state.erasing else 0)
         | (_STAR if state.star is not None else 0)
+        | (_ERASED if state.erased else 0)
     )
     if not bits and not state.jurisdictions:
         return NOTHING
@@ -79,6 +80,16 @@ def person_wide(flags: bytes | None) -> bool:
     return bool(flags) and flags[0] != 0  # type: ignore[index]
 
 
+def erased(flags: bytes | None) -> bool:
+    """Whether the person is gone: an identifier that still leads here is a stale one."""
+    return bool(flags) and flags[0] & _ERASED != 0  # type: ignore[index]
+
+
+def lasting(flags: bytes | None) -> bool:
+    """Whether an identifier will lead to this person for long: they have events, and are not being erased."""
+    return flags is not None and not (flags and flags[0] & _ERASING)
+
+
 def unpack_state(flags: bytes | None, purpose: str, act: bytes | None) -> PersonState:
     """A person's state as far as one purpose is concerned; `flags` None or empty: nothing person-wide."""
     state = PersonState()
@@ -89,6 +100,7 @@ def unpack_state(flags: bytes | None, purpose: str, act: bytes | None) -> Person
         state.signal_on = bool(bits & _SIGNAL)
         state.restricted = bool(bits & _RESTRICTED)
         state.erasing = bool(bits & _ERASING)
+        state.erased = bool(bits & _ERASED)
         rest = flags[_FLAGS.size :]
         if bits & _STAR:  # a person-wide act is a refusal: it has no notice, so its length is known
             state.star = unpack_act(rest[:ACT])

@@ -16,17 +16,20 @@ from dataclasses import dataclass
 
 from consentledger.store.dialects import render
 from consentledger.store.ledger import Entry, Store, StoreUnavailable, Transaction
+from services.consent.domain.erasure import KeyDestroyed
 from services.consent.memory import Aggregates
+from services.consent.projection.erasures import FORGET_ANSWERS
 from services.consent.projection.tables import KEYS, Rows, create
 
 SHADOW = "_rebuild"
 _CHUNK = 500
 _FEW = 100
 _PAGE = 5_000
-_STREAMS = "SELECT stream FROM event WHERE version = 1 AND stream > $1 ORDER BY stream LIMIT $2"
-_COUNT = "SELECT count(*) FROM event WHERE version = 1"
+# An event of no tenant is about the log itself.
+_STREAMS = "SELECT stream FROM event WHERE version = 1 AND tenant <> '' AND stream > $1 ORDER BY stream LIMIT $2"
+_COUNT = "SELECT count(*) FROM event WHERE version = 1 AND tenant <> ''"
 _SHADOWED = f"SELECT (SELECT count(*) FROM person{SHADOW}) + (SELECT count(*) FROM catalogue{SHADOW})"
-_SINCE = "SELECT DISTINCT stream FROM event WHERE position > $1 AND position <= $2"
+_SINCE = "SELECT DISTINCT stream FROM event WHERE position > $1 AND position <= $2 AND tenant <> ''"
 
 
 class Disturbed(StoreUnavailable):
@@ -51,11 +54,11 @@ async def rebuild(store: Store, progress: Callable[[int, int], None] = lambda do
     async with store.write() as tx:
         for table in KEYS:
             await _run(tx, f"DROP TABLE IF EXISTS {table}{SHADOW}")
-        for sql in create(SHADOW, f"consent_state_due_{secrets.token_hex(4)}"):
+        for sql in create(SHADOW, f"_{secrets.token_hex(4)}"):
             await _run(tx, render(store.dialect, sql))
     done, last = 0, b""
     while found := [row[0] for row in await store.read(_STREAMS, last, _CHUNK)]:
-        rows = _fold(await store.streams(found))
+        rows = fold(await store.streams(found))
         async with store.write() as tx:
             await _replace(tx, found, rows)
         done, last = done + len(found), found[-1]
@@ -66,12 +69,22 @@ async def rebuild(store: Store, progress: Callable[[int, int], None] = lambda do
         if len(changed) <= _FEW:
             break
         for some in _chunks(changed):
-            rows = _fold(await store.streams(some))
+            rows = fold(await store.streams(some))
             async with store.write() as tx:
                 await _replace(tx, some, rows)
         folded = head
     async with store.write() as tx:
         return await _finish(tx, folded, done)
+
+
+async def refold(tx: Transaction, streams: Sequence[bytes]) -> None:
+    """Make the rows of these streams anew in the tables themselves, in a transaction that added to them."""
+    for some in _chunks(streams):
+        entries = [entry for entry in await tx.events_after([(stream, 0) for stream in some]) if entry.tenant]
+        await _clear(tx, some, "")
+        await fold(entries).flush(tx)
+        gone = {entry.stream for entry in entries if entry.type == KeyDestroyed.TOPIC}
+        await tx.executemany(FORGET_ANSWERS, [(person, b"") for person in sorted(gone)])
 
 
 async def digest(tx: Transaction, suffix: str = "") -> str:
@@ -97,7 +110,7 @@ async def digest(tx: Transaction, suffix: str = "") -> str:
 
 async def _finish(tx: Transaction, folded: int, done: int) -> Rebuilt:
     for some in _chunks([row[0] for row in await tx.fetch(_SINCE, folded, tx.head.position)]):
-        await _replace(tx, some, _fold(await tx.events_after([(stream, 0) for stream in some])))
+        await _replace(tx, some, fold(await tx.events_after([(stream, 0) for stream in some])))
     if await tx.fetch(_SHADOWED) != await tx.fetch(_COUNT):
         raise Disturbed("another rebuild ran at the same time: run it again")
     before, after = await digest(tx), await digest(tx, SHADOW)
@@ -108,20 +121,25 @@ async def _finish(tx: Transaction, folded: int, done: int) -> Rebuilt:
 
 
 async def _replace(tx: Transaction, streams: Sequence[bytes], rows: Rows) -> None:
+    await _clear(tx, streams, SHADOW)
+    await rows.flush(tx, SHADOW)
+
+
+async def _clear(tx: Transaction, streams: Sequence[bytes], suffix: str) -> None:
     for table in KEYS:
         column = "stream" if table == "catalogue" else "person"
-        await tx.executemany(f"DELETE FROM {table}{SHADOW} WHERE {column} = $1", [(s,) for s in streams])
-    await rows.flush(tx, SHADOW)
+        await tx.executemany(f"DELETE FROM {table}{suffix} WHERE {column} = $1", [(s,) for s in streams])
 
 
 def _chunks(streams: Sequence[bytes]) -> list[Sequence[bytes]]:
     return [streams[n : n + _CHUNK] for n in range(0, len(streams), _CHUNK)]
 
 
-def _fold(entries: Sequence[Entry]) -> Rows:
+def fold(entries: Sequence[Entry]) -> Rows:
+    """The rows that whole streams come to."""
     memory = Aggregates(limit=1 << 30)
     memory.absorb(entries)
-    rows = Rows.none()
+    rows = Rows()
     for stream, tenant in {e.stream: e.tenant for e in entries}.items():
         catalogue, person = memory.catalogue(stream), memory.person(stream)
         if catalogue is not None:

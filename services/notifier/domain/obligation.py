@@ -1,9 +1,11 @@
 """One obligation: a revocation that one downstream must enforce. Pure.
 
-- Its id follows from tenant, downstream and ledger position, so that the same revocation never makes two.
+- Its id follows from tenant, downstream and ledger position, so that the same revocation never makes two. Where the
+  ledger went on without events that it had lost, a position has had two: the later one's id also says when it was.
 - PENDING -> SENT -> RECEIVED -> ENFORCED or FAILED, and FAILED -> ENFORCED. Steps may be skipped, because what a
   downstream says may overtake what we recorded. What says nothing new changes nothing.
 - ENFORCED is final: that it FAILED after all is a contradiction, OBLIGATION_CLOSED.
+- DEAD is what nobody took: trying has ended. What the downstream then says after all is heard.
 """
 
 from dataclasses import dataclass, replace
@@ -24,14 +26,16 @@ class Step(IntEnum):
     RECEIVED = 3
     ENFORCED = 4
     FAILED = 5
+    DEAD = 6
 
 
 STEPS = {
-    Step.PENDING: {Step.SENT, Step.RECEIVED, Step.ENFORCED, Step.FAILED},
-    Step.SENT: {Step.RECEIVED, Step.ENFORCED, Step.FAILED},
+    Step.PENDING: {Step.SENT, Step.RECEIVED, Step.ENFORCED, Step.FAILED, Step.DEAD},
+    Step.SENT: {Step.RECEIVED, Step.ENFORCED, Step.FAILED, Step.DEAD},
     Step.RECEIVED: {Step.ENFORCED, Step.FAILED},
     Step.FAILED: {Step.ENFORCED},
     Step.ENFORCED: set[Step](),
+    Step.DEAD: {Step.RECEIVED, Step.ENFORCED, Step.FAILED},
 }
 """Which steps may follow which. Any other step says nothing new, or contradicts."""
 
@@ -59,9 +63,10 @@ class Evidence:
     """The ledger's own time."""
 
 
-def obligation_stream(tenant: str, downstream: str, ledger_position: int) -> UUID:
-    """The obligation's id, which is its stream."""
-    return uuid5(NAMESPACE_URL, f"consentledger:obligation:{tenant}:{downstream}:{ledger_position}")
+def obligation_stream(tenant: str, downstream: str, ledger_position: int, *, lost: int | None = None) -> UUID:
+    """The obligation's id, which is its stream. `lost` tells two revocations apart that stood at one position."""
+    after = "" if lost is None else f":{lost}"
+    return uuid5(NAMESPACE_URL, f"consentledger:obligation:{tenant}:{downstream}:{ledger_position}{after}")
 
 
 class StepEvent(Aggregate.Event):
@@ -74,7 +79,7 @@ class StepEvent(Aggregate.Event):
 
 
 class AnswerEvent(StepEvent):
-    """A step that the downstream told."""
+    """A step that the downstream told, or that its silence came to."""
 
     evidence: Evidence
 
@@ -137,6 +142,15 @@ class Obligation(Aggregate):
             """Fold."""
             aggregate.answered(Step.FAILED, self.evidence)
 
+    class Dead(AnswerEvent):
+        """Nobody took it, and trying has ended. Of the evidence only the reason is set, and our own time."""
+
+        TOPIC = "obligation.dead.v1"
+
+        def apply(self, aggregate: "Obligation") -> None:
+            """Fold."""
+            aggregate.answered(Step.DEAD, self.evidence)
+
     @event(Created)
     def __init__(
         self,
@@ -180,6 +194,13 @@ class Obligation(Aggregate):
             return False
         kinds = {Step.RECEIVED: self.Received, Step.ENFORCED: self.Enforced, Step.FAILED: self.Failed}
         self._emit(kinds[outcome], at, evidence=replace(evidence, received_us=at.recorded_us))
+        return True
+
+    def bury(self, reason: str, at: Moment) -> bool:
+        """Record that trying has ended, and why, as a token. False when it is further already."""
+        if not advances(self.step, Step.DEAD):
+            return False
+        self._emit(self.Dead, at, evidence=Evidence(failure_reason=reason, received_us=at.recorded_us))
         return True
 
     def _emit(self, kind: type[StepEvent], at: Moment, **fields: object) -> None:

@@ -1,7 +1,7 @@
 """One revocation of the ledger, and the obligations that follow from it. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from consentledger.store.moment import Moment
@@ -32,6 +32,15 @@ class Due:
     revocation: Revocation
     downstream: DownstreamDef
     purposes: tuple[str, ...]
+
+    def of(self, made: Obligation) -> bool:
+        """Whether that obligation is this revocation's; else its position was another's before, see `again`."""
+        return (made.person, made.revoked_us) == (self.revocation.person, self.revocation.revoked_us)
+
+    def again(self) -> "Due":
+        """Under an id of its own: the ledger lost events openly, and this stands where a lost one stood."""
+        r = self.revocation
+        return replace(self, id=obligation_stream(r.tenant, self.downstream.id, r.position, lost=r.revoked_us))
 
     def make(self, at: Moment) -> Obligation:
         """The obligation, PENDING."""

@@ -1,5 +1,6 @@
 """Sending again what the carrier lost, and how far each part has come. No event is written here: nothing new happened.
 
+- What is about somebody erased since is not sent again: nobody could name them.
 - A message is given a new number, never its old one again; the obligation then points to the newest.
 - Numbers are given inside a write transaction, which holds the log head: alone, over all replicas.
 """
@@ -7,9 +8,10 @@
 from dataclasses import dataclass
 
 from consentledger.store.ledger import Store
+from services.notifier.projection.ended import NOT_ENDED
 from services.notifier.projection.write import LAST_DISPATCH, POINT_TO_NEWEST
 
-_OPEN_BELOW = "state < 4 AND dispatch < $1"
+_OPEN_BELOW = f"state < 4 AND dispatch < $1 AND {NOT_ENDED}"
 _HOLD = (
     f"UPDATE obligation SET dispatch = NULL WHERE {_OPEN_BELOW} AND EXISTS (SELECT 1 FROM downstream n "
     "WHERE n.tenant = obligation.tenant AND n.id = obligation.downstream AND n.paused = 1)"
@@ -44,6 +46,12 @@ async def save_progress(store: Store, reached: Progress) -> None:
     """Record it; never backwards."""
     async with store.write() as tx:
         await tx.executemany(_MOVE, [(reached.intake, reached.sent)])
+
+
+async def lower_intake(store: Store, position: int) -> None:
+    """Take in again what follows `position`: it will not be what was there. No service may be running on the store."""
+    async with store.write() as tx:
+        await tx.executemany("UPDATE progress SET intake = $1 WHERE intake > $1", [(position,)])
 
 
 async def last_dispatch(store: Store) -> int:

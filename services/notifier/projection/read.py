@@ -8,9 +8,9 @@ from consentledger.v1 import events_pb2 as ev
 from services.notifier.domain.downstream import DownstreamDef
 from services.notifier.domain.obligation import Step
 from services.notifier.views import Dispatch, ObligationView
-from services.notifier.wire import evidence_from
+from services.notifier.wire import evidence_from, webhook_from
 
-_DOWNSTREAM = "id, kind, purposes, namespace, display_name, paused, enforce_within_s, version"
+_DOWNSTREAM = "id, kind, purposes, namespace, display_name, paused, enforce_within_s, version, webhook"
 _OBLIGATION = (
     "made, obligation, tenant, downstream, state, ledger_position, person, purposes, event_type, revoked_us, due_us, "
     "evidence"
@@ -47,6 +47,12 @@ async def all_downstreams(store: Store) -> Sequence[tuple[str, str, int | None]]
     return [(tenant, id, oldest) for tenant, id, oldest in rows]
 
 
+async def webhooks(store: Store) -> list[tuple[str, DownstreamDef]]:
+    """(tenant, downstream) of every downstream with a webhook."""
+    rows = await store.read(f"SELECT tenant, {_DOWNSTREAM} FROM downstream WHERE webhook IS NOT NULL")
+    return [(row[0], _downstream(row[1:])) for row in rows]
+
+
 async def obligations(
     store: Store,
     tenant: str,
@@ -80,8 +86,10 @@ async def unmarked(store: Store, after: int, upto: int, limit: int) -> list[tupl
 
 
 def _downstream(row: Row) -> DownstreamDef:
-    id, kind, purposes, namespace, display_name, paused, within, version = row
-    return DownstreamDef(id, kind, tuple(purposes.split("\n")), namespace, display_name, bool(paused), within, version)
+    id, kind, purposes, namespace, display_name, paused, within, version, sent = row
+    webhook = webhook_from(ev.Webhook.FromString(sent)) if sent is not None else None
+    split = tuple(purposes.split("\n"))
+    return DownstreamDef(id, kind, split, namespace, display_name, bool(paused), within, version, webhook)
 
 
 def _dispatch(row: Row) -> Dispatch:

@@ -3,6 +3,9 @@
 - No identifier of a person is in any of them: `person` is the consent service's random UUID.
 - `dispatch` numbers the messages of the stream ENFORCE: gapless, given under the log head's lock. An obligation's own
   `dispatch` is the newest of its messages; null while it waits because its downstream is paused.
+- `ended` holds persons who were erased: nothing about them is sent again, since nobody can name them.
+- `attempt` holds obligations that a webhook did not take at once: how often it was tried, and when it is tried again;
+  null while it is on its way. `webhook` of a downstream is the message `Webhook` of the protos.
 - `progress` is one row. `intake` moves in the transaction of what was taken; `sent` may lag, and is then done again.
 """
 
@@ -29,6 +32,27 @@ MIGRATIONS = (
             "CREATE TABLE progress (only_row {int} PRIMARY KEY CHECK (only_row = 1), intake {int} NOT NULL, "
             "sent {int} NOT NULL) {table}",
             "INSERT INTO progress (only_row, intake, sent) VALUES (1, 0, 0)",
+        ),
+    ),
+    Migration(
+        2,
+        "erased persons",
+        (
+            "CREATE TABLE ended (person {bytes} PRIMARY KEY, tenant text NOT NULL, dispatch {int} NOT NULL, "
+            "purged {int} NOT NULL) {clustered}",
+            "CREATE INDEX ended_unpurged ON ended (person) WHERE purged = 0",
+        ),
+    ),
+    Migration(
+        3,
+        "webhooks",
+        (
+            "ALTER TABLE downstream ADD COLUMN webhook {bytes}",
+            "CREATE TABLE attempt (obligation {bytes} PRIMARY KEY, attempts {int} NOT NULL, due_us {int}) {clustered}",
+            "CREATE INDEX attempt_due ON attempt (due_us) WHERE due_us IS NOT NULL",
+            # Whether an earlier obligation of the same person has yet to arrive.
+            "CREATE INDEX obligation_undelivered ON obligation (tenant, downstream, person, ledger_position) "
+            "WHERE state < 3",
         ),
     ),
 )

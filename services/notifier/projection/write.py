@@ -14,19 +14,21 @@ from services.notifier.codec import step_of
 from services.notifier.domain.downstream import DownstreamDef, Downstreams
 from services.notifier.domain.obligation import AnswerEvent, Obligation, StepEvent
 from services.notifier.memory import Aggregates
+from services.notifier.projection.ended import NOT_ENDED
 from services.notifier.views import Dispatch
-from services.notifier.wire import evidence_to
+from services.notifier.wire import evidence_to, webhook_to
 
 LAST_DISPATCH = "SELECT coalesce(max(seq), 0) FROM dispatch"
 WRITE_DOWNSTREAM = (
-    "INSERT INTO downstream (tenant, id, kind, purposes, namespace, display_name, paused, enforce_within_s, version) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (tenant, id) DO UPDATE SET kind = excluded.kind, "
-    "purposes = excluded.purposes, namespace = excluded.namespace, display_name = excluded.display_name, "
-    "paused = excluded.paused, enforce_within_s = excluded.enforce_within_s, version = excluded.version"
+    "INSERT INTO downstream (tenant, id, kind, purposes, namespace, display_name, paused, enforce_within_s, version, "
+    "webhook) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (tenant, id) DO UPDATE SET "
+    "kind = excluded.kind, purposes = excluded.purposes, namespace = excluded.namespace, "
+    "display_name = excluded.display_name, paused = excluded.paused, enforce_within_s = excluded.enforce_within_s, "
+    "version = excluded.version, webhook = excluded.webhook"
 )
 _NUMBER_WAITING = (
     "INSERT INTO dispatch (seq, obligation) SELECT $1 + row_number() OVER (ORDER BY made), obligation FROM obligation "
-    "WHERE tenant = $2 AND downstream = $3 AND dispatch IS NULL AND state < 4"
+    f"WHERE tenant = $2 AND downstream = $3 AND dispatch IS NULL AND state < 4 AND {NOT_ENDED}"
 )
 POINT_TO_NEWEST = (
     "UPDATE obligation SET dispatch = d.seq FROM dispatch d WHERE d.obligation = obligation.obligation AND d.seq > $1"
@@ -134,7 +136,9 @@ def _dispatch(event: Any, sequence: int, namespace: str) -> Dispatch:
 
 def downstream_row(tenant: str, downstream: DownstreamDef) -> Row:
     """A downstream as it stands."""
+    webhook = downstream.webhook
     return (
         tenant, downstream.id, downstream.kind, "\n".join(downstream.purposes), downstream.identifier_namespace,
         downstream.display_name, int(downstream.paused), downstream.enforce_within_s, downstream.version,
+        None if webhook is None else webhook_to(webhook).SerializeToString(deterministic=True),
     )  # fmt: skip
