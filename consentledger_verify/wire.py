@@ -30,17 +30,14 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def fields(data: bytes, kinds: Mapping[int, int], *, messages: frozenset[int] = frozenset()) -> dict[int, int | bytes]:
-    """The fields of a message by number. `kinds` says VARINT or LEN of each that may occur; those in `messages` may be
-    of length 0."""
+    """The fields of a message by number, 1 to 15. `kinds` says VARINT or LEN of each that may occur; those in
+    `messages` may be of length 0."""
     found: dict[int, int | bytes] = {}
     at, end, before = 0, len(data), 0
     while at < end:
-        # One byte nearly always: fields 1 to 15, lengths and small numbers up to 127.
-        tag = data[at]
+        # One byte: no field that is read here has a number above 15.
+        number, kind = data[at] >> 3, data[at] & 7
         at += 1
-        if tag >= 0x80:
-            tag, at = varint(data, at - 1)
-        number, kind = tag >> 3, tag & 7
         if kinds.get(number) != kind:
             raise BadMessage("a field is unknown, or of another kind")
         if number <= before:

@@ -163,8 +163,7 @@ class Bus:
         """Disconnect for good. Never raises."""
         self._closing = True
         if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.gather(self._opening, return_exceptions=True)
+            await _ended(self._opening)
         if self._client is not None:
             with suppress(Exception):
                 async with asyncio.timeout(5):
@@ -233,6 +232,14 @@ class Bus:
         for hook in tuple(self._disconnect_hooks):
             with suppress(Exception):
                 hook()
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    """Cancel it until it ends: the library takes a cancellation that meets it between two attempts for a failed one."""
+    for _ in range(50):
+        task.cancel()
+        if (await asyncio.wait([task], timeout=0.1))[0]:
+            return
 
 
 async def connect(

@@ -172,3 +172,13 @@ async def test_connecting_in_the_background_succeeds_when_the_server_appears() -
         await server.start()
         await bus.wait_connected(10)
         await bus.request_json("$JS.API.INFO")
+
+
+async def test_closing_ends_whenever_it_comes_while_no_server_is_there() -> None:
+    """The library swallows a cancellation that comes between two attempts to connect."""
+    for turns in range(60):
+        bus = await connect("nats://127.0.0.1:1", "test", timeout=None)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await bus.close()

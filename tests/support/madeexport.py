@@ -193,7 +193,7 @@ class Case:
         whole = set(tenants)
         return [
             au.ExportEntry(leaf_hash=leaf_hash(entry.leaf))
-            if whole and entry.tenant not in whole
+            if whole and entry.tenant and entry.tenant not in whole
             else au.ExportEntry(leaf=entry.leaf, ciphertext=entry.ciphertext if ciphertexts else None)
             for entry in self.log.at(size)[first - 1 : last]
         ]

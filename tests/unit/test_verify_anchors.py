@@ -3,11 +3,15 @@
 import io
 import random
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
-from consentledger.tlog.cosignature import Cosigner
-from consentledger.tlog.note import sign_note
+from consentledger.tlog import signatures
+from consentledger.tlog.cosignature import Cosigner, MLDSA44Cosigner
+from consentledger.tlog.note import sign_note, signature_lines
+from consentledger.tlog.policy import Policy
+from consentledger.tlog.signatures import AlgorithmMissing
 from consentledger.v1 import events_pb2 as ev
 from consentledger_verify.anchors import Receipt
 from consentledger_verify.overview import Asked, Overview
@@ -17,7 +21,7 @@ from consentledger_verify.trust import Trust
 from consentledger_verify.verify import verify
 from tests.support.madeexport import Case, Parties
 from tests.support.madelog import MadeLog, made_log
-from tests.support.tampering.scene import timed
+from tests.support.tampering.scene import edited, timed
 
 CHANCE = random.Random(3)
 CASE = Case.of(made_log(CHANCE, 50, erasures=0.25), Parties.of(CHANCE))
@@ -126,6 +130,13 @@ def test_a_receipt_of_what_was_not_kept_is_told() -> None:
     assert found(view) == [("PIN_DROPPED", 31, 45), ("RECEIPT_AHEAD", 40, 40)]
 
 
+def test_an_event_about_the_log_itself_is_shown_to_every_tenant() -> None:
+    log = Continued()
+    data = log.case.file(tenants=["acme"], ciphertexts=False)
+    view = run(data, replace(log.asked, pins=(CASE.pin(30),)))
+    assert found(view) == [] and view.anchored == 1 and 0 < view.redacted < 30
+
+
 def test_a_pin_of_a_log_that_is_not_continued_is_another_log() -> None:
     other = Parties.of(CHANCE, "other.example/log")
     pin = replace(CASE, parties=other).pin(20)
@@ -150,6 +161,100 @@ def test_an_unknown_type_is_spoken_of_and_is_no_failure() -> None:
     caution = view.found.get(Caution.TYPE_UNKNOWN)
     assert view.code == 0 and caution is not None and caution.first == 50
     assert any("something.newer.v1" in line for line in screen(view, "x"))
+
+
+def changed(position: int, **fields: object) -> Case:
+    """The log with another leaf, signed by those who may."""
+    entry = CASE.log.entries[position - 1]
+    entries = list(CASE.log.entries)
+    entries[position - 1] = replace(entry, leaf=edited(entry.leaf, **fields))
+    return Case.of(replace(CASE.log, entries=entries), CASE.parties)
+
+
+def test_a_stream_starts_with_version_1_where_the_log_starts() -> None:
+    first = next(e.position for e in CASE.log.entries if e.version == 1 and e.position > 10)
+    case = changed(first, version=2)
+    assert ("VERSION", first, first) in found(run(case.file(), case.asked()))
+    part = found(run(case.file(first, first), case.asked()))
+    assert part == [], "what was before is not known"
+
+
+def test_a_ciphertext_of_another_format_is_not_opened() -> None:
+    entry = next(e for e in CASE.log.at(50) if e.ciphertext)
+    assert entry.ciphertext is not None
+    other = b"\x02" + entry.ciphertext[1:]
+    case = changed(entry.position, ciphertext_sha256=sha256(other).digest())
+    case.log.entries[entry.position - 1] = replace(case.log.entries[entry.position - 1], ciphertext=other)
+    honest = run(CASE.file(), CASE.asked(keys=CASE.log.keys()))
+    assert honest.code == 0 and honest.opened == sum(1 for e in CASE.log.at(50) if e.ciphertext)
+    view = run(case.file(), case.asked(keys=CASE.log.keys()))
+    assert found(view) == [("CANNOT_OPEN", entry.position, entry.position)]
+    assert view.opened == honest.opened - 1
+
+
+def test_a_signature_that_cannot_be_checked_here_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = MLDSA44Cosigner(CASE.parties.log.verifier.name, bytes(32), 0)
+    parts, trust = CASE.export(witnesses=()), Trust("given", (log.verifier,))
+    parts.header["checkpoint"] = sign_note(CASE.note(50).decode().partition("\n\n")[0] + "\n", [log]).decode()
+    assert run(parts.data(), CASE.asked(trust=trust)).code == 0
+
+    def missing(public: bytes) -> None:
+        raise AlgorithmMissing("no ML-DSA-44")
+
+    monkeypatch.setattr(signatures, "_mldsa44", missing)
+    assert found(run(parts.data(), CASE.asked(trust=trust))) == [("SIGNATURE", None, None)]
+
+
+def test_more_pins_make_the_place_narrower() -> None:
+    position = next(e.position for e in CASE.log.entries if e.type == "consent.recorded.v1" and 25 < e.position < 35)
+    case = changed(position, commitment=bytes(32), ciphertext_sha256=bytes(32))
+    for pins, place in (((40,), (1, 40)), ((10, 40), (11, 40)), ((10, 24, 36, 40), (25, 36))):
+        view = run(case.file(ciphertexts=False), CASE.asked(pins=tuple(CASE.pin(size) for size in pins)))
+        pin = view.found.get(Problem.PIN_ROOT)
+        assert pin is not None and (pin.first, pin.last) == place
+
+
+def test_times_may_be_ahead_by_the_skew_and_no_more() -> None:
+    newest_ns, trust = CASE.log.entries[-1].recorded_us * 1_000, Trust("given", (CASE.parties.log.verifier,))
+    for ahead_ns, said in ((300 * 10**9, []), (300 * 10**9 + 1, [("TIME_FUTURE", 50, 50)])):
+        assert found(run(CASE.file(), Asked(newest_ns - ahead_ns, trust))) == said
+    assert found(run(CASE.file(), Asked(newest_ns - 1, trust, skew_ns=0))) == [("TIME_FUTURE", 50, 50)]
+
+
+def test_a_witness_that_states_no_time_says_nothing_about_time() -> None:
+    """Then the clock of whoever looks is what is left."""
+    quantum = MLDSA44Cosigner("q.example", bytes(32), 0)
+    lines = [f"log {CASE.parties.log.verifier.vkey()}", f"witness q {quantum.verifier.vkey()}", "quorum q", ""]
+    trust, parts = Trust("given", policy=Policy.parse("\n".join(lines))), CASE.export(witnesses=())
+    text = CASE.note(50).decode().partition("\n\n")[0] + "\n"
+    parts.header["cosignatures"] = signature_lines(text, [quantum]).decode()
+    view = run(parts.data(), CASE.asked(trust=trust))
+    assert view.code == 0 and view.witnesses == {"q": 0}
+
+
+def test_a_missing_ciphertext_is_told_with_its_line() -> None:
+    parts, first = CASE.export(11, 50), 11
+    living = {stream for stream, person in CASE.log.persons.items() if not person.erased}
+    row = next(r for r in parts.rows if "ct" in r and CASE.log.entries[r["i"] - 1].stream in living)
+    del row["ct"]
+    missing = run(parts.data(), CASE.asked()).found.get(Problem.CIPHERTEXT_MISSING)
+    assert missing is not None and (missing.first, missing.line) == (row["i"], row["i"] - first + 2)
+
+
+def test_a_verifier_key_in_the_file_that_is_none_is_told() -> None:
+    parts = CASE.export()
+    parts.header["vkeys"] = ["nonsense"]
+    view = run(parts.data(), Asked(CASE.now * 10**9))
+    assert ("KEY_UNKNOWN", None, None) in found(view) and view.standing(Check.WITNESSES) == "not checked"
+
+
+def test_an_erasure_is_called_overdue_only_where_its_end_would_be_seen() -> None:
+    person = next(p for p in CASE.log.persons.values() if p.erased)
+    asked = replace(CASE.asked(trust=Trust("given", (CASE.parties.log.verifier,))), erasure_ns=1)
+    asked = replace(asked, now_ns=CASE.log.entries[person.erased - 1].recorded_us * 1_000 + 5 * 3_600 * 10**9)
+    whole = run(CASE.file(size=person.erased), asked).found.get(Caution.INTENT_OVERDUE)
+    assert whole is not None and whole.first == person.erased and "5 hours" in whole.text
+    assert run(CASE.file(1, person.erased, 50), asked).found.get(Caution.INTENT_OVERDUE) is None
 
 
 def test_nothing_is_called_good_that_was_not_reached() -> None:

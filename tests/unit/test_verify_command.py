@@ -6,6 +6,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,8 @@ def test_a_file_that_cannot_be_read_is_3(folder: Path, capsys: pytest.CaptureFix
         ["--receipt", "pin-20"],
         ["--receipt", "lonely.tlog-proof"],
         ["--keys", "policy"],
+        ["--keys", "short.json"],
+        ["--keys", "other.json"],
         ["--now", "yesterday"],
         ["--now", "2026-01-01T00:00:00"],
         ["--skew", "-1"],
@@ -132,6 +135,8 @@ def test_wrong_use_is_2(
     folder: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(folder)
+    (folder / "short.json").write_text(json.dumps({"ab" * 16: b64encode(bytes(31)).decode()}))
+    (folder / "other.json").write_text(json.dumps({"ab" * 15: b64encode(bytes(32)).decode()}))
     (folder / "lonely.tlog-proof").write_bytes(CASE.receipt(1, 2).proof.to_bytes())
     try:
         code = main(["export", "log.jsonl", *arguments])
@@ -175,8 +180,15 @@ def test_two_checkpoints_and_the_proof_between_them(folder: Path, capsys: pytest
     proof.write_bytes(b"".join(b64encode(one) + b"\n" for one in CASE.consistency(20, 41)))
     assert main(["consistency", *names]) == 1
     assert main(["consistency", names[1], names[0], *names[2:]]) == 1
-    proof.write_bytes(b"nonsense\n")
+    proof.write_bytes(b"no!\n")
     assert main(["consistency", *names]) == 1
+    assert "CONSISTENCY: the proof is not" in capsys.readouterr().out
+    other = Parties.of(random.Random(1), "other.example/log")
+    (folder / "other").write_bytes(replace(CASE, parties=other).note(40))
+    both = ["--vkey", VKEY, "--vkey", other.log.verifier.vkey(), "--json"]
+    for keys, problem in ((both, "PIN_OTHER_LOG"), (["--vkey", VKEY, "--json"], "KEY_UNKNOWN")):
+        assert main(["consistency", names[0], str(folder / "other"), "--proof", str(proof), *keys]) == 1
+        assert json.loads(capsys.readouterr().out)["problem"]["class"] == problem
 
 
 WATCHED = """

@@ -95,6 +95,17 @@ def test_a_leaf_without_time_or_header_or_with_two_headers_is_refused() -> None:
         read_entry(two)
 
 
+def test_a_time_that_is_told_must_be_one_and_a_header_must_be_a_message() -> None:
+    told = entry()
+    told.occurred_at.nanos = 1_000_000_000
+    with pytest.raises(BadEntry):
+        read_entry(told.SerializeToString(deterministic=True))
+    number = spelled().replace(b"\x42\x02\x0a\x00", b"\x42\x02\x08\x00")
+    assert number != spelled()
+    with pytest.raises(BadEntry):
+        read_entry(number)
+
+
 def test_a_leaf_is_at_most_64_kib() -> None:
     padded = entry()
     padded.header.notice_published.notice.text = "x" * 65_400
@@ -139,6 +150,9 @@ def test_fields_are_known_ascending_and_not_default() -> None:
         b"\x12\x05a",
         b"\x08",
         b"\x0d",
+        b"\x09\x05",
+        b"\x13\x01a",
+        b"\x88\x00\x05",
     ):
         with pytest.raises(BadMessage):
             fields(wrong, kinds)

@@ -74,6 +74,7 @@ def header_of(change: Callable[[dict[str, Any]], object]) -> bytes:
         (lambda h: h.update(ciphertexts=1), Problem.WRONG_TYPE),
         (lambda h: h.update(log=None), Problem.WRONG_TYPE),
         (lambda h: h.update(vkeys=[1]), Problem.WRONG_TYPE),
+        (lambda h: h.update(vkeys="abc"), Problem.WRONG_TYPE),
         (lambda h: h.update(tenants=["b", "a"]), Problem.NOT_CANONICAL),
         (lambda h: h.update(tenants=["a", "a"]), Problem.NOT_CANONICAL),
         (lambda h: h.update(edge=["AAAA"]), Problem.BAD_HEADER),
@@ -124,13 +125,16 @@ def test_a_line_of_another_form_is_refused_with_its_number(line: bytes, problem:
     lines[3] = line
     caught = refusal(finished(lines, 6))
     assert (caught.problem, caught.line) == (problem, 4)
+    if line == b'{"i":3,"leaf":"AB=="}\n':
+        assert caught.position == 3
 
 
 def test_a_file_that_ends_early_or_late_is_refused() -> None:
     data = CASE.file()
     assert refusal(b"").problem is Problem.TRUNCATED
     assert refusal(data[:-1]).problem is Problem.TRUNCATED
-    assert refusal(data + b"\n").problem is Problem.AFTER_THE_END
+    late = refusal(data + b"\n")
+    assert (late.problem, late.line) == (Problem.AFTER_THE_END, 9)
     body = data[: data.rindex(b'{"end"')]
     assert refusal(body).problem is Problem.TRUNCATED
     assert refusal(data + data).problem is Problem.AFTER_THE_END
