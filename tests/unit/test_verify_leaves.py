@@ -110,12 +110,18 @@ def test_a_leaf_is_at_most_64_kib() -> None:
     padded = entry()
     padded.header.notice_published.notice.text = "x" * 65_400
     assert len(read_entry(padded.SerializeToString(deterministic=True)).header) > 65_400
-    padded.header.notice_published.notice.text = "x" * 65_536
+    padded.header.notice_published.notice.text += "x" * (65_535 - len(padded.SerializeToString()))
+    assert len(padded.SerializeToString()) == 65_535 and read_entry(padded.SerializeToString(deterministic=True))
+    padded.header.notice_published.notice.text += "x"
     with pytest.raises(BadEntry, match="65535"):
         read_entry(padded.SerializeToString(deterministic=True))
 
 
-def test_times_before_1970_are_times() -> None:
+def test_times_before_1970_and_its_first_moment_are_times() -> None:
+    first = entry()
+    first.recorded_at.Clear()
+    first.occurred_at.SetInParent()
+    assert read_entry(first.SerializeToString(deterministic=True)).recorded_ns == 0
     made = entry()
     made.recorded_at.seconds, made.recorded_at.nanos = -1, 999_999_000
     assert read_entry(made.SerializeToString(deterministic=True)).recorded_ns == -1_000
